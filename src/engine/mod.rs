@@ -1,0 +1,42 @@
+//! Two engines, one contract: [`portable`] runs a program on candle anywhere, [`apple`] on Core ML.
+
+#[cfg(target_os = "macos")]
+pub mod apple;
+pub mod portable;
+
+use std::collections::BTreeMap;
+
+use crate::diag::Result;
+use crate::numeric::Array;
+use crate::package::Description;
+
+/// Inputs and outputs of a prediction, by feature name.
+pub type Features = BTreeMap<String, Array>;
+
+/// Something that predicts with a Core ML model.
+pub trait Engine: Send + Sync {
+    /// `portable` or `apple`, with the device, for tables and records.
+    fn name(&self) -> String;
+
+    fn description(&self) -> &Description;
+
+    /// Zero-filled state buffers of `function`; empty for a stateless one.
+    fn new_state(&self, function: &str) -> Result<Box<dyn State>>;
+
+    /// Runs `function` once. Inputs must match the description in name and shape; element types are
+    /// converted. Outputs have the declared element types.
+    fn predict(
+        &self,
+        function: &str,
+        inputs: &Features,
+        state: Option<&mut dyn State>,
+    ) -> Result<Features>;
+}
+
+/// The state buffers of one conversation with a stateful model.
+pub trait State: Send {
+    fn read(&self, name: &str) -> Result<Array>;
+    fn write(&mut self, name: &str, value: &Array) -> Result<()>;
+    /// For the engine that made it.
+    fn as_any_mut(&mut self) -> &mut dyn std::any::Any;
+}

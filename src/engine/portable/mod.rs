@@ -1,0 +1,1 @@
+//! Our own engine: runs an ML Program on candle, on any OS, in any batch, with gradients.

@@ -1,0 +1,28 @@
+//! A REPL and scripting host for RLAIF (reinforcement learning from AI feedback) on Core ML language
+//! models.
+//!
+//! # The map
+//!
+//! A module uses what stands below it, never what stands above; `tests/tidy.rs` holds the table.
+//!
+//! ```text
+//!  9  cli
+//!  8  repl
+//!  7  session
+//!  6  host
+//!  5  train
+//!  4  feedback
+//!  3  generate → models    convert    objectives    optim
+//!  2  engine {portable, apple}
+//!  1  package → weights, mil    runs    data    tokenizer    report
+//!  0  numeric → diag
+//! ```
+
+pub mod diag;
+pub mod numeric;
+
+pub mod mil;
+pub mod package;
+pub mod weights;
+
+pub mod engine;

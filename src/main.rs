@@ -1,0 +1,3 @@
+//! The `rlaif-repl` program.
+
+fn main() {}
