@@ -58,11 +58,7 @@ impl Error {
     }
 
     /// "unknown `what` `name`", with the nearest of `known` as the hint.
-    pub fn unknown<'a>(
-        what: &str,
-        name: &str,
-        known: impl IntoIterator<Item = &'a str>,
-    ) -> Self {
+    pub fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
         let error = Self::new(format!("unknown {what} \"{name}\""));
         match nearest(name, &known) {
@@ -90,7 +86,11 @@ impl Error {
     }
 
     pub fn at(mut self, source: impl Into<String>, line: usize, column: usize) -> Self {
-        self.0.position = Some(Position { source: source.into(), line, column });
+        self.0.position = Some(Position {
+            source: source.into(),
+            line,
+            column,
+        });
         self
     }
 
@@ -127,7 +127,12 @@ impl Error {
 /// One line: `source:line:column: context: message`, then the hint on a line of its own.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(Position { source, line, column }) = &self.0.position {
+        if let Some(Position {
+            source,
+            line,
+            column,
+        }) = &self.0.position
+        {
             write!(f, "{source}:{line}:{column}: ")?;
         }
         for context in self.0.context.iter().rev() {
@@ -181,7 +186,12 @@ macro_rules! fail {
 pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     known
         .iter()
-        .map(|k| (strsim::jaro_winkler(&name.to_lowercase(), &k.to_lowercase()), *k))
+        .map(|k| {
+            (
+                strsim::jaro_winkler(&name.to_lowercase(), &k.to_lowercase()),
+                *k,
+            )
+        })
         .filter(|(score, _)| *score > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, k)| k)
@@ -202,7 +212,10 @@ mod tests {
 
     #[test]
     fn context_reads_from_the_outside_in() {
-        let error = Error::new("bad").context("inner").context("outer").at("f.mil", 2, 3);
+        let error = Error::new("bad")
+            .context("inner")
+            .context("outer")
+            .at("f.mil", 2, 3);
         assert_eq!(error.to_string(), "f.mil:2:3: outer: inner: bad");
     }
 }

@@ -111,16 +111,25 @@ pub enum Data {
     Dict(Vec<(Value, Value)>),
     /// A tensor kept in a weight file: `path` as written (`@model_path/weights/weight.bin`) and the
     /// byte offset of its metadata there.
-    Blob { path: String, offset: u64 },
+    Blob {
+        path: String,
+        offset: u64,
+    },
 }
 
 impl Type {
     pub fn tensor(dtype: DType, shape: &[usize]) -> Self {
-        Type::Tensor { dtype, dims: shape.iter().map(|d| Dim::Fixed(*d)).collect() }
+        Type::Tensor {
+            dtype,
+            dims: shape.iter().map(|d| Dim::Fixed(*d)).collect(),
+        }
     }
 
     pub fn scalar(dtype: DType) -> Self {
-        Type::Tensor { dtype, dims: Vec::new() }
+        Type::Tensor {
+            dtype,
+            dims: Vec::new(),
+        }
     }
 
     /// Element type of a tensor, or of the tensor in a state.
@@ -155,11 +164,17 @@ impl Type {
 
 impl Value {
     pub fn array(array: Array) -> Self {
-        Value { ty: Type::tensor(array.dtype(), array.shape()), data: Data::Array(array) }
+        Value {
+            ty: Type::tensor(array.dtype(), array.shape()),
+            data: Data::Array(array),
+        }
     }
 
     pub fn text(text: impl Into<String>) -> Self {
-        Value { ty: Type::scalar(DType::String), data: Data::Texts(vec![text.into()]) }
+        Value {
+            ty: Type::scalar(DType::String),
+            data: Data::Texts(vec![text.into()]),
+        }
     }
 
     /// The string of a scalar string value.

@@ -21,25 +21,44 @@ impl Array {
     pub fn new(dtype: DType, shape: Vec<usize>, bytes: Vec<u8>) -> Result<Self> {
         let need = elements(&shape).and_then(|n| n.checked_mul(dtype.bytes()));
         if need != Some(bytes.len()) || dtype == DType::String {
-            fail!("{dtype} array of shape {shape:?} can't be made from {} bytes", bytes.len());
+            fail!(
+                "{dtype} array of shape {shape:?} can't be made from {} bytes",
+                bytes.len()
+            );
         }
-        Ok(Self { dtype, shape, bytes })
+        Ok(Self {
+            dtype,
+            shape,
+            bytes,
+        })
     }
 
     pub fn from_f32(shape: Vec<usize>, values: &[f32]) -> Result<Self> {
-        Self::new(DType::Fp32, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        Self::new(
+            DType::Fp32,
+            shape,
+            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        )
     }
 
     pub fn from_i32(shape: Vec<usize>, values: &[i32]) -> Result<Self> {
-        Self::new(DType::Int32, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        Self::new(
+            DType::Int32,
+            shape,
+            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        )
     }
 
     /// Rounds `values` to a float type (fp16, bf16, fp32 or fp64).
     pub fn from_f64s(dtype: DType, shape: Vec<usize>, values: &[f64]) -> Result<Self> {
         let values = values.iter();
         let bytes = match dtype {
-            DType::Fp16 => values.flat_map(|v| f16::from_f64(*v).to_le_bytes()).collect(),
-            DType::Bf16 => values.flat_map(|v| bf16::from_f64(*v).to_le_bytes()).collect(),
+            DType::Fp16 => values
+                .flat_map(|v| f16::from_f64(*v).to_le_bytes())
+                .collect(),
+            DType::Bf16 => values
+                .flat_map(|v| bf16::from_f64(*v).to_le_bytes())
+                .collect(),
             DType::Fp32 => values.flat_map(|v| (*v as f32).to_le_bytes()).collect(),
             DType::Fp64 => values.flat_map(|v| v.to_le_bytes()).collect(),
             other => fail!("{other} is not a float type to write"),
@@ -50,11 +69,17 @@ impl Array {
     /// Stores integers as any integer type or bool; a value out of the type's range is an error.
     pub fn from_i64s(dtype: DType, shape: Vec<usize>, values: &[i64]) -> Result<Self> {
         let (low, high) = int_range(dtype)?;
-        if let Some(bad) = values.iter().find(|v| i128::from(**v) < low || i128::from(**v) > high) {
+        if let Some(bad) = values
+            .iter()
+            .find(|v| i128::from(**v) < low || i128::from(**v) > high)
+        {
             fail!("{bad} is out of the range of {dtype}");
         }
         let size = dtype.bytes();
-        let bytes = values.iter().flat_map(|v| v.to_le_bytes().into_iter().take(size)).collect();
+        let bytes = values
+            .iter()
+            .flat_map(|v| v.to_le_bytes().into_iter().take(size))
+            .collect();
         Self::new(dtype, shape, bytes)
     }
 
@@ -122,7 +147,12 @@ impl Array {
     }
 
     fn chunks<const N: usize, T>(&self, read: impl Fn([u8; N]) -> T) -> Vec<T> {
-        self.bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)).collect()
+        self.bytes
+            .as_chunks::<N>()
+            .0
+            .iter()
+            .map(|chunk| read(*chunk))
+            .collect()
     }
 }
 

@@ -41,9 +41,18 @@ pub struct Feature {
 pub enum FeatureKind {
     /// A multi-array (of a state too). `shape` is the default shape; `default` fills an absent
     /// optional input.
-    Array { dtype: DType, shape: Vec<usize>, flexibility: Flexibility, default: Option<f64> },
+    Array {
+        dtype: DType,
+        shape: Vec<usize>,
+        flexibility: Flexibility,
+        default: Option<f64>,
+    },
     /// An image, seen by the program as `[1, channels, height, width]`.
-    Image { channels: usize, height: usize, width: usize },
+    Image {
+        channels: usize,
+        height: usize,
+        width: usize,
+    },
     /// `Int64`, `Double`, `String`, `Dictionary` or `Sequence`.
     Other(String),
 }

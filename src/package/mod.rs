@@ -62,6 +62,10 @@ impl Bundle {
 
 /// Overwrites blob-backed weights of the bundle at `path` in place: same offsets, dtypes and sizes, every
 /// other byte unchanged.
-pub fn update_in_place(_path: &Path, _function: &str, _new: &BTreeMap<String, Array>) -> Result<()> {
+pub fn update_in_place(
+    _path: &Path,
+    _function: &str,
+    _new: &BTreeMap<String, Array>,
+) -> Result<()> {
     unimplemented!()
 }

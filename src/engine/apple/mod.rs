@@ -1,0 +1,1 @@
+//! Core ML itself, through candle-coreml: macOS only, one thin module behind [`super::Engine`].
