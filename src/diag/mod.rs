@@ -2,6 +2,10 @@
 //!
 //! Every module returns [`Result`]. An [`Error`] gathers context on its way up; the shells render it.
 
+mod interrupt;
+
+pub use interrupt::Interrupt;
+
 use std::fmt;
 
 /// The result of every fallible function of this crate.

@@ -1,1 +1,406 @@
 //! Our own engine: runs an ML Program on candle, on any OS, in any batch, with gradients.
+//!
+//! [`Portable`] holds a bundle and a compiled plan for each function. [`Portable::bind`] fixes which
+//! values (weights) come from outside; a [`Bound`] function then runs on candle tensors, so that
+//! candle's backward pass reaches those weights. [`Engine::predict`] is the plain way.
+
+mod call;
+mod execute;
+pub mod ops;
+mod plan;
+mod state;
+mod value;
+
+pub use call::Call;
+pub use execute::Ctx;
+pub use state::States;
+pub use value::Value;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use candle_core::{DType as Candle, Device, Tensor};
+
+use super::{Engine, Features, State};
+use crate::diag::{Context, Error, Interrupt, Result};
+use crate::fail;
+use crate::mil;
+use crate::numeric::DType;
+use crate::package::{Bundle, Description, Feature, FeatureKind, FunctionDescription};
+use execute::{Schedule, Scope};
+use plan::Plan;
+
+pub use plan::unsupported;
+
+/// How floats compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// f32 throughout: Core ML's fp16 is a minimum, and f32 is exact enough to train.
+    #[default]
+    F32,
+    /// f32 inside an operation, each fp16-typed result rounded to fp16.
+    Faithful,
+    /// f64, for checking gradients.
+    F64,
+}
+
+/// How a program is to be run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub precision: Precision,
+    pub device: Device,
+    pub interrupt: Interrupt,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            precision: Precision::F32,
+            device: Device::Cpu,
+            interrupt: Interrupt::default(),
+        }
+    }
+}
+
+/// A program that is ready to run on candle.
+pub struct Portable {
+    bundle: Arc<Bundle>,
+    options: Options,
+    plans: BTreeMap<String, Function>,
+}
+
+struct Function {
+    plan: Arc<Plan>,
+    schedule: Schedule,
+}
+
+/// A float weight of a function: a constant, or the dense form of a compressed one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weight {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub dtype: DType,
+    /// (operation, parameter) of each use.
+    pub uses: Vec<(String, String)>,
+    /// Whether it is stored compressed.
+    pub compressed: bool,
+}
+
+impl Portable {
+    /// Compiles every function of the bundle; unsupported operations are named here.
+    pub fn new(bundle: Arc<Bundle>, options: Options) -> Result<Self> {
+        let mut plans = BTreeMap::new();
+        for (name, function) in &bundle.program.functions {
+            let plan = Plan::new(name, function)?;
+            let schedule = Schedule::new(&plan, &BTreeSet::new())?;
+            plans.insert(
+                name.clone(),
+                Function {
+                    plan: Arc::new(plan),
+                    schedule,
+                },
+            );
+        }
+        Ok(Self {
+            bundle,
+            options,
+            plans,
+        })
+    }
+
+    pub fn bundle(&self) -> &Arc<Bundle> {
+        &self.bundle
+    }
+
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// `function` with the values `overrides` (weights, by value name) given at each run.
+    pub fn bind(&self, function: &str, overrides: &BTreeSet<String>) -> Result<Bound> {
+        let plan = self.function(function)?.plan.clone();
+        let schedule = Schedule::new(&plan, overrides)?;
+        Ok(Bound {
+            plan,
+            schedule,
+            bundle: self.bundle.clone(),
+            options: self.options.clone(),
+        })
+    }
+
+    /// The float weights of `function`: constants (or dense forms of compressed ones) of rank 1 and more
+    /// that an operation reads, in program order.
+    pub fn weights(&self, function: &str) -> Result<Vec<Weight>> {
+        self.function(function)?;
+        let function = &self.bundle.program.functions[function];
+        Ok(weights(&function.block))
+    }
+
+    /// The dense value of a constant.
+    pub fn weight(&self, function: &str, name: &str) -> Result<Tensor> {
+        let plan = &self.function(function)?.plan;
+        let slot = plan
+            .slots
+            .get(name)
+            .ok_or_else(|| Error::unknown("weight", name, plan.slots.keys().map(String::as_str)))?;
+        let load = |value: &mil::Value| self.bundle.resolve(value);
+        let scope = scope(&self.options, &load);
+        Ok(execute::constant(plan, *slot, &scope, false)?
+            .tensor()?
+            .clone())
+    }
+
+    fn function(&self, name: &str) -> Result<&Function> {
+        self.plans
+            .get(name)
+            .ok_or_else(|| Error::unknown("function", name, self.plans.keys().map(String::as_str)))
+    }
+}
+
+/// A function whose weights are partly given from outside.
+pub struct Bound {
+    plan: Arc<Plan>,
+    schedule: Schedule,
+    bundle: Arc<Bundle>,
+    options: Options,
+}
+
+impl Bound {
+    /// Runs once on candle tensors. Results by name; gradients flow to `given` and to `inputs`.
+    pub fn run(
+        &self,
+        inputs: &BTreeMap<String, Value>,
+        given: &BTreeMap<String, Tensor>,
+        states: &mut States,
+    ) -> Result<BTreeMap<String, Value>> {
+        let load = |value: &mil::Value| self.bundle.resolve(value);
+        let scope = scope(&self.options, &load);
+        let results = execute::run(&self.plan, &self.schedule, &scope, inputs, given, states)?;
+        Ok(self
+            .plan
+            .output_names
+            .iter()
+            .cloned()
+            .zip(results)
+            .collect())
+    }
+
+    /// Fresh states for this function.
+    pub fn states(&self) -> Result<States> {
+        let scope = &self.options;
+        States::new(&self.plan.inputs, float(scope.precision), &scope.device)
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.options.device
+    }
+
+    /// Names of the values that each run must be given.
+    pub fn overrides(&self) -> impl Iterator<Item = &str> {
+        self.schedule.overrides()
+    }
+}
+
+fn scope<'a>(
+    options: &'a Options,
+    load: &'a (dyn Fn(&mil::Value) -> Result<crate::numeric::Array> + Sync),
+) -> Scope<'a> {
+    Scope {
+        load,
+        device: &options.device,
+        float: float(options.precision),
+        faithful: options.precision == Precision::Faithful,
+        interrupt: &options.interrupt,
+    }
+}
+
+fn float(precision: Precision) -> Candle {
+    match precision {
+        Precision::F64 => Candle::F64,
+        _ => Candle::F32,
+    }
+}
+
+fn weights(block: &mil::Block) -> Vec<Weight> {
+    let mut weights: Vec<Weight> = Vec::new();
+    let mut index = BTreeMap::new();
+    for operation in &block.operations {
+        let compressed = operation.op.starts_with("constexpr_");
+        if !compressed {
+            record_uses(operation, &index, &mut weights);
+        }
+        if operation.op != "const" && !compressed {
+            continue;
+        }
+        for output in &operation.outputs {
+            let (Some(dtype), Some(shape)) = (output.ty.dtype(), output.ty.shape()) else {
+                continue;
+            };
+            if dtype.is_float() && !shape.is_empty() {
+                index.insert(output.name.clone(), weights.len());
+                let name = output.name.clone();
+                weights.push(Weight {
+                    name,
+                    shape,
+                    dtype,
+                    uses: Vec::new(),
+                    compressed,
+                });
+            }
+        }
+    }
+    weights.retain(|weight| !weight.uses.is_empty());
+    weights
+}
+
+fn record_uses(
+    operation: &mil::Operation,
+    index: &BTreeMap<String, usize>,
+    weights: &mut [Weight],
+) {
+    for (parameter, argument) in &operation.inputs {
+        for binding in argument.bindings() {
+            if let mil::Binding::Name(name) = binding
+                && let Some(i) = index.get(name)
+            {
+                weights[*i]
+                    .uses
+                    .push((operation.op.clone(), parameter.clone()));
+            }
+        }
+    }
+    for block in &operation.blocks {
+        for inner in &block.operations {
+            record_uses(inner, index, weights);
+        }
+    }
+}
+
+impl Engine for Portable {
+    fn name(&self) -> String {
+        let device = match self.options.device {
+            Device::Cpu => "cpu",
+            Device::Cuda(_) => "cuda",
+            Device::Metal(_) => "metal",
+        };
+        format!("portable ({device})")
+    }
+
+    fn description(&self) -> &Description {
+        &self.bundle.description
+    }
+
+    fn new_state(&self, function: &str) -> Result<Box<dyn State>> {
+        let plan = &self.function(function)?.plan;
+        let float = float(self.options.precision);
+        Ok(Box::new(States::new(
+            &plan.inputs,
+            float,
+            &self.options.device,
+        )?))
+    }
+
+    fn predict(
+        &self,
+        function: &str,
+        inputs: &Features,
+        state: Option<&mut dyn State>,
+    ) -> Result<Features> {
+        let Function { plan, schedule } = self.function(function)?;
+        let described = &self.bundle.description.functions[function];
+        let values = self.values(described, plan, inputs)?;
+        let mut fresh = States::new(
+            &plan.inputs,
+            float(self.options.precision),
+            &self.options.device,
+        )?;
+        let states = match state {
+            None => &mut fresh,
+            Some(state) => match state.as_any_mut().downcast_mut::<States>() {
+                Some(states) => states,
+                None => fail!("the state was made by another engine"),
+            },
+        };
+        let load = |value: &mil::Value| self.bundle.resolve(value);
+        let scope = scope(&self.options, &load);
+        let results = execute::run(plan, schedule, &scope, &values, &BTreeMap::new(), states)?;
+        let mut outputs = Features::new();
+        for (name, value) in plan.output_names.iter().zip(results) {
+            let array = value.to_array(declared_dtype(described, name, &value));
+            outputs.insert(
+                name.clone(),
+                array.with_context(|| format!("output \"{name}\""))?,
+            );
+        }
+        Ok(outputs)
+    }
+}
+
+impl Portable {
+    /// Checks `inputs` against the description and converts them.
+    fn values(
+        &self,
+        described: &FunctionDescription,
+        plan: &Plan,
+        inputs: &Features,
+    ) -> Result<BTreeMap<String, Value>> {
+        let known = || described.inputs.iter().map(|f| f.name.as_str());
+        if let Some(name) = inputs.keys().find(|name| !known().any(|k| k == *name)) {
+            return Err(Error::unknown("input", name, known()));
+        }
+        let mut values = BTreeMap::new();
+        for feature in &described.inputs {
+            let Some(array) = inputs.get(&feature.name) else {
+                values.insert(feature.name.clone(), self.absent(feature)?);
+                continue;
+            };
+            // feature.accepts(array.shape())?;
+            let declared = plan.inputs.iter().find(|i| i.name == feature.name);
+            let dtype = declared.and_then(|i| i.ty.dtype()).unwrap_or(array.dtype());
+            let float = float(self.options.precision);
+            let value = Value::from_array(array.clone(), float, &self.options.device)?;
+            let value = match dtype.is_float() == array.dtype().is_float() {
+                true => value,
+                false => Value::from_array(value.to_array(dtype)?, float, &self.options.device)?,
+            };
+            values.insert(feature.name.clone(), value);
+        }
+        Ok(values)
+    }
+
+    /// The default of an optional input that was left out.
+    fn absent(&self, feature: &Feature) -> Result<Value> {
+        match &feature.kind {
+            FeatureKind::Array {
+                dtype,
+                shape,
+                default: Some(value),
+                ..
+            } if feature.optional => {
+                let values = vec![*value; shape.iter().product()];
+                let array = match dtype.is_float() {
+                    true => crate::numeric::Array::from_f64s(*dtype, shape.clone(), &values)?,
+                    false => {
+                        let values: Vec<i64> = values.iter().map(|v| *v as i64).collect();
+                        crate::numeric::Array::from_i64s(*dtype, shape.clone(), &values)?
+                    }
+                };
+                Value::from_array(array, float(self.options.precision), &self.options.device)
+            }
+            _ => fail!("input \"{}\" is missing", feature.name),
+        }
+    }
+}
+
+/// The element type an output is declared with, else the type the program computes.
+fn declared_dtype(described: &FunctionDescription, name: &str, value: &Value) -> DType {
+    let declared = described
+        .outputs
+        .iter()
+        .find(|f| f.name == name)
+        .and_then(|f| match &f.kind {
+            FeatureKind::Array { dtype, .. } => Some(*dtype),
+            _ => None,
+        });
+    declared.or(value.dtype()).unwrap_or(DType::Fp32)
+}

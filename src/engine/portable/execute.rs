@@ -1,0 +1,369 @@
+//! Running a plan: only what the results need, constants once, each value freed after its last use.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use candle_core::{DType as Candle, Device, Tensor};
+
+use super::call::{Arg, Call};
+use super::plan::{Action, BlockPlan, Plan, Source, Sources, Step};
+use super::state::States;
+use super::value::Value;
+use crate::diag::{Context, Error, Interrupt, Result};
+use crate::fail;
+use crate::mil::{self, Type};
+use crate::numeric::{Array, DType};
+
+/// What surrounds the evaluation of a program.
+pub struct Scope<'a> {
+    /// Loads an immediate or blob literal.
+    pub load: &'a (dyn Fn(&mil::Value) -> Result<Array> + Sync),
+    pub device: &'a Device,
+    /// Type that floats compute in.
+    pub float: Candle,
+    /// Round each fp16-typed result to fp16, as Core ML may.
+    pub faithful: bool,
+    pub interrupt: &'a Interrupt,
+}
+
+/// What an operation may touch besides its arguments.
+pub struct Ctx<'a> {
+    pub scope: &'a Scope<'a>,
+    pub states: &'a mut States,
+    opset: u32,
+    slots: Vec<Option<Value>>,
+    /// The step being evaluated, for its blocks.
+    blocks: &'a [BlockPlan],
+}
+
+/// Which values of a plan are given from outside, and what then remains to run.
+pub struct Schedule {
+    /// Slots given by the caller (trained weights), by value name.
+    overrides: BTreeMap<String, usize>,
+    /// Steps to run each time, with the slots to free after each.
+    live: Vec<(usize, Vec<usize>)>,
+    /// Slots of constants that live steps read.
+    constants: Vec<usize>,
+}
+
+impl Schedule {
+    /// Plans a run in which the values `overrides` are given rather than computed.
+    pub fn new(plan: &Plan, overrides: &BTreeSet<String>) -> Result<Self> {
+        let mut given = BTreeMap::new();
+        for name in overrides {
+            let known = || plan.slots.keys().map(String::as_str);
+            let slot = plan
+                .slots
+                .get(name)
+                .ok_or_else(|| Error::unknown("value", name, known()))?;
+            given.insert(name.clone(), *slot);
+        }
+        let given_slots: BTreeSet<usize> = given.values().copied().collect();
+        let varying = varying_slots(plan, &given_slots);
+        let steps = needed_steps(plan, &given_slots, &varying);
+        let (live, constants) = liveness(plan, steps, &given_slots, &varying);
+        Ok(Self {
+            overrides: given,
+            live,
+            constants,
+        })
+    }
+
+    pub fn overrides(&self) -> impl Iterator<Item = &str> {
+        self.overrides.keys().map(String::as_str)
+    }
+}
+
+/// Slots whose value may differ from run to run.
+fn varying_slots(plan: &Plan, given: &BTreeSet<usize>) -> BTreeSet<usize> {
+    let mut varying: BTreeSet<usize> = given.iter().chain(&plan.block.inputs).copied().collect();
+    for step in &plan.block.steps {
+        if step.has_effect() || step.reads().iter().any(|slot| varying.contains(slot)) {
+            varying.extend(&step.outputs);
+        }
+    }
+    varying
+}
+
+/// The varying steps that results or effects depend on, in order.
+fn needed_steps(plan: &Plan, given: &BTreeSet<usize>, varying: &BTreeSet<usize>) -> Vec<usize> {
+    let mut wanted: BTreeSet<usize> = plan.block.outputs.iter().copied().collect();
+    let mut needed = Vec::new();
+    for (i, step) in plan.block.steps.iter().enumerate().rev() {
+        let makes = step
+            .outputs
+            .iter()
+            .any(|s| wanted.contains(s) && !given.contains(s));
+        let varies = step.outputs.iter().any(|s| varying.contains(s));
+        let writes = step.has_effect() && step.outputs.is_empty();
+        if writes || (makes && (varies || step.has_effect())) {
+            wanted.extend(step.reads());
+            needed.push(i);
+        }
+    }
+    needed.reverse();
+    needed
+}
+
+type Live = Vec<(usize, Vec<usize>)>;
+
+fn liveness(
+    plan: &Plan,
+    steps: Vec<usize>,
+    given: &BTreeSet<usize>,
+    varying: &BTreeSet<usize>,
+) -> (Live, Vec<usize>) {
+    let mut kept: BTreeSet<usize> = plan.block.outputs.iter().copied().collect();
+    let mut constants: BTreeSet<usize> = kept
+        .iter()
+        .copied()
+        .filter(|slot| !varying.contains(slot))
+        .collect();
+    let mut live = Vec::with_capacity(steps.len());
+    for i in steps.into_iter().rev() {
+        let reads = plan.block.steps[i].reads();
+        let own = |slot: &usize| plan.producers.contains_key(slot) && !given.contains(slot);
+        constants.extend(reads.iter().filter(|s| own(s) && !varying.contains(s)));
+        let last = reads
+            .into_iter()
+            .filter(|slot| kept.insert(*slot))
+            .collect();
+        live.push((i, last));
+    }
+    live.reverse();
+    (live, constants.into_iter().collect())
+}
+
+/// Runs `plan` once. `inputs` and `given` are by name; the results are in the order of the function.
+pub fn run(
+    plan: &Plan,
+    schedule: &Schedule,
+    scope: &Scope,
+    inputs: &BTreeMap<String, Value>,
+    given: &BTreeMap<String, Tensor>,
+    states: &mut States,
+) -> Result<Vec<Value>> {
+    let slots = vec![None; plan.slot_count];
+    let mut ctx = Ctx {
+        scope,
+        states,
+        opset: plan.opset,
+        slots,
+        blocks: &[],
+    };
+    bind_inputs(plan, inputs, &mut ctx)?;
+    for (name, slot) in &schedule.overrides {
+        let Some(tensor) = given.get(name) else {
+            fail!("no tensor given for \"{name}\"")
+        };
+        ctx.slots[*slot] = Some(tensor.clone().into());
+    }
+    for slot in &schedule.constants {
+        ctx.slots[*slot] = Some(constant(plan, *slot, scope, true)?);
+    }
+    for (i, free) in &schedule.live {
+        ctx.step(&plan.block.steps[*i])?;
+        for slot in free {
+            ctx.slots[*slot] = None;
+        }
+    }
+    plan.block
+        .outputs
+        .iter()
+        .map(|slot| ctx.take(*slot))
+        .collect()
+}
+
+fn bind_inputs(plan: &Plan, inputs: &BTreeMap<String, Value>, ctx: &mut Ctx) -> Result<()> {
+    for (input, slot) in plan.inputs.iter().zip(&plan.block.inputs) {
+        let value = match &input.ty {
+            Type::State(_) => Value::State(input.name.as_str().into()),
+            _ => match inputs.get(&input.name) {
+                Some(value) => value.clone(),
+                None => fail!("input \"{}\" is missing", input.name),
+            },
+        };
+        ctx.slots[*slot] = Some(value);
+    }
+    Ok(())
+}
+
+/// The value of a slot that no input reaches. Only what is asked for (`keep`) stays in memory: the
+/// compressed form of a weight is dropped once it is dense.
+pub fn constant(plan: &Plan, slot: usize, scope: &Scope, keep: bool) -> Result<Value> {
+    let Some(step) = plan.producers.get(&slot).map(|i| &plan.block.steps[*i]) else {
+        fail!("internal: slot {slot} is not a constant");
+    };
+    let index = step.outputs.iter().position(|s| *s == slot).unwrap_or(0);
+    if let Some(values) = step.folded.get() {
+        return Ok(values[index].clone());
+    }
+    let mut states = States::new(&[], scope.float, scope.device)?;
+    let slots = vec![None; plan.slot_count];
+    let mut ctx = Ctx {
+        scope,
+        states: &mut states,
+        opset: plan.opset,
+        slots,
+        blocks: &[],
+    };
+    for read in step.reads() {
+        if plan.producers.contains_key(&read) {
+            ctx.slots[read] = Some(constant(plan, read, scope, false)?);
+        }
+    }
+    ctx.step(step)?;
+    let values: Vec<Value> = step
+        .outputs
+        .iter()
+        .map(|s| ctx.take(*s))
+        .collect::<Result<_>>()?;
+    let value = values[index].clone();
+    if keep || small(&value) {
+        let _ = step.folded.set(values);
+    }
+    Ok(value)
+}
+
+fn small(value: &Value) -> bool {
+    match value {
+        Value::Tensor { tensor, .. } => tensor.elem_count() <= 64,
+        Value::Host(host) => host.array.len() <= 64,
+        _ => true,
+    }
+}
+
+impl<'a> Ctx<'a> {
+    /// Runs a nested block of the current operation with `args` for its inputs.
+    pub fn run_block(&mut self, index: usize, args: Vec<Value>) -> Result<Vec<Value>> {
+        let blocks = self.blocks;
+        let Some(block) = blocks.get(index) else {
+            fail!("block {index} is missing")
+        };
+        if block.inputs.len() != args.len() {
+            fail!(
+                "block {index} takes {} values, got {}",
+                block.inputs.len(),
+                args.len()
+            );
+        }
+        for (slot, value) in block.inputs.iter().zip(args) {
+            self.slots[*slot] = Some(value);
+        }
+        for step in &block.steps {
+            self.step(step)?;
+        }
+        self.blocks = blocks;
+        block.outputs.iter().map(|slot| self.take(*slot)).collect()
+    }
+
+    /// Evaluates one step and stores its results.
+    fn step(&mut self, step: &'a Step) -> Result<()> {
+        self.scope.interrupt.check()?;
+        let values = match &step.action {
+            Action::Constant(value) => vec![self.load(value)?],
+            Action::Op(op) => {
+                let call = Call::new(op.name, self.opset, &step.types, self.args(step)?);
+                self.blocks = &step.blocks;
+                let values = (op.eval)(&call, self).and_then(|values| {
+                    call.check_all_read()?;
+                    Ok(values)
+                });
+                values.with_context(|| format!("{} at \"{}\"", op.name, step.label))?
+            }
+        };
+        if values.len() != step.outputs.len() {
+            fail!(
+                "\"{}\" made {} results, declared are {}",
+                step.label,
+                values.len(),
+                step.outputs.len()
+            );
+        }
+        for ((slot, ty), value) in step.outputs.iter().zip(&step.types).zip(values) {
+            let value = self
+                .declared(value, ty)
+                .with_context(|| format!("result \"{}\"", step.label))?;
+            self.slots[*slot] = Some(value);
+        }
+        Ok(())
+    }
+
+    fn args<'s>(&self, step: &'s Step) -> Result<Vec<(&'s str, Arg)>> {
+        let mut args = Vec::with_capacity(step.args.len());
+        for (name, sources) in &step.args {
+            let arg = match sources {
+                Sources::One(source) => Arg::One(self.source(source)?),
+                Sources::Many(sources) => Arg::Many(
+                    sources
+                        .iter()
+                        .map(|s| self.source(s))
+                        .collect::<Result<_>>()?,
+                ),
+            };
+            args.push((name.as_str(), arg));
+        }
+        Ok(args)
+    }
+
+    fn source(&self, source: &Source) -> Result<Value> {
+        match source {
+            Source::Slot(slot) => self.take(*slot),
+            Source::Literal { value, loaded } => match loaded.get() {
+                Some(value) => Ok(value.clone()),
+                None => {
+                    let made = self.load(value)?;
+                    if small(&made) {
+                        let _ = loaded.set(made.clone());
+                    }
+                    Ok(made)
+                }
+            },
+        }
+    }
+
+    fn take(&self, slot: usize) -> Result<Value> {
+        match &self.slots[slot] {
+            Some(value) => Ok(value.clone()),
+            None => fail!("internal: value {slot} is not there when it is needed"),
+        }
+    }
+
+    fn load(&self, value: &mil::Value) -> Result<Value> {
+        match &value.data {
+            mil::Data::Texts(texts) => Ok(Value::Texts(texts.clone().into())),
+            mil::Data::List(items) => {
+                let items: Vec<_> = items
+                    .iter()
+                    .map(|i| self.load(i).map(Some))
+                    .collect::<Result<_>>()?;
+                Ok(Value::List(items.into()))
+            }
+            mil::Data::Array(_) | mil::Data::Blob { .. } => Value::from_array(
+                (self.scope.load)(value)?,
+                self.scope.float,
+                self.scope.device,
+            ),
+            mil::Data::Tuple(_) | mil::Data::Dict(_) => {
+                fail!("a tuple or dictionary can't be a value of an operation")
+            }
+        }
+    }
+
+    /// Gives a result its declared type; a float where an integer is declared is a defect of the op.
+    fn declared(&self, value: Value, ty: &Type) -> Result<Value> {
+        let (Value::Tensor { tensor, .. }, Some(dtype)) = (&value, ty.dtype()) else {
+            return Ok(value);
+        };
+        if tensor.dtype().is_float() != dtype.is_float() {
+            fail!(
+                "declared as {dtype}, computed as {}",
+                tensor.dtype().as_str()
+            );
+        }
+        let tensor = match self.scope.faithful && dtype == DType::Fp16 {
+            true => tensor.to_dtype(Candle::F16)?.to_dtype(self.scope.float)?,
+            false => tensor.clone(),
+        };
+        Ok(Value::Tensor { tensor, dtype })
+    }
+}
