@@ -1,7 +1,8 @@
 //! Two engines, one contract: [`portable`] runs a program on candle anywhere, [`apple`] on Core ML.
 
-#[cfg(target_os = "macos")]
 pub mod apple;
+pub mod device;
+pub mod inputs;
 pub mod portable;
 
 use std::collections::BTreeMap;

@@ -83,6 +83,26 @@ impl Array {
         Self::new(dtype, shape, bytes)
     }
 
+    /// The same values in another element type: floats are rounded to nearest; a value that an integer
+    /// type can't hold exactly is an error.
+    pub fn cast(&self, dtype: DType) -> Result<Self> {
+        if dtype == self.dtype {
+            return Ok(self.clone());
+        }
+        if dtype.is_float() {
+            return Self::from_f64s(dtype, self.shape.clone(), &self.to_f64s());
+        }
+        if self.dtype.is_float()
+            && let Some(bad) = self
+                .to_f64s()
+                .iter()
+                .find(|v| v.fract() != 0.0 || v.abs() >= 2f64.powi(63))
+        {
+            fail!("{bad} is not a whole number in range, expected {dtype}");
+        }
+        Self::from_i64s(dtype, self.shape.clone(), &self.to_i64s())
+    }
+
     pub fn dtype(&self) -> DType {
         self.dtype
     }
@@ -204,6 +224,23 @@ mod tests {
         let array = Array::from_i64s(DType::Int4, vec![2], &[-8, 7]).unwrap();
         assert_eq!(array.to_i64s(), [-8, 7]);
         assert!(Array::from_i64s(DType::Int4, vec![1], &[8]).is_err());
+    }
+
+    #[test]
+    fn a_cast_keeps_values_or_says_why_not() {
+        let check = |value: f64, dtype, expected: Option<f64>| {
+            let array = Array::from_f64s(DType::Fp64, vec![1], &[value]).unwrap();
+            let cast = array.cast(dtype).ok();
+            assert_eq!(cast.map(|a| a.to_f64s()[0]), expected, "{value} as {dtype}");
+        };
+        check(-3.0, DType::Int32, Some(-3.0));
+        check(1.0, DType::Bool, Some(1.0));
+        check(0.1, DType::Fp16, Some(0.0999755859375));
+        check(0.5, DType::Int32, None);
+        check(f64::NAN, DType::Int32, None);
+        check(f64::INFINITY, DType::Int8, None);
+        check(300.0, DType::Uint8, None);
+        check(1e30, DType::Int64, None);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Core ML bundles on disk: `.mlmodelc`, `.mlpackage`, bare `.mlmodel`; reading, writing, describing.
 
 mod describe;
+mod digest;
 
 pub use describe::{Description, Feature, FeatureKind, Flexibility, FunctionDescription, Metadata};
+pub use digest::digest;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,0 +1,1 @@
+//! On a Mac: the engine's contract on Core ML itself.
