@@ -23,6 +23,7 @@ pub mod numeric;
 
 pub mod mil;
 pub mod package;
+pub mod report;
 pub mod weights;
 
 pub mod engine;

@@ -2,8 +2,10 @@
 
 mod array;
 mod dtype;
+mod json;
 mod rng;
 
 pub use array::Array;
 pub use dtype::DType;
+pub use json::{from_json, to_json};
 pub use rng::Rng;

@@ -1,0 +1,64 @@
+//! What people look at: tables, plots and visible token text, as plain strings of a given width.
+//!
+//! Nothing here prints or asks the terminal anything; a shell passes a [`Terminal`].
+
+mod axis;
+mod number;
+mod plot;
+mod plot_svg;
+mod plot_text;
+mod table;
+mod text;
+
+pub use number::format_number;
+pub use plot::{Plot, Series};
+pub use table::{Align, Cell, Column, Table};
+pub use text::{bar, sparkline, visible, visible_bytes};
+
+/// What the reader's screen can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terminal {
+    /// Columns of characters.
+    pub width: usize,
+    /// Box drawing and braille; plain ASCII otherwise.
+    pub utf8: bool,
+    /// ANSI colours.
+    pub colour: bool,
+}
+
+impl Default for Terminal {
+    fn default() -> Self {
+        Self {
+            width: 80,
+            utf8: true,
+            colour: false,
+        }
+    }
+}
+
+/// Something to show, made once and rendered by every shell in its own way.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Display {
+    Text(String),
+    Table(Table),
+    Plot(Plot),
+}
+
+impl Display {
+    pub fn render(&self, terminal: &Terminal) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Table(table) => table.render(terminal),
+            Self::Plot(plot) => plot.render(terminal),
+        }
+    }
+
+    /// `{"text"|"table"|"plot": …}`.
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Text(text) => serde_json::json!({ "text": text }),
+            Self::Table(table) => serde_json::json!({ "table": table.to_json() }),
+            Self::Plot(plot) => serde_json::json!({ "plot": plot.to_json() }),
+        }
+    }
+}
