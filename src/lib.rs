@@ -14,7 +14,7 @@
 //!  4  feedback
 //!  3  generate → models    convert    objectives    optim
 //!  2  engine {portable, apple}
-//!  1  package → weights, mil    runs    data    tokenizer    report
+//!  1  package → weights, mil    data → tokenizer    report    runs
 //!  0  numeric → diag
 //! ```
 

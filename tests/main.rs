@@ -1,2 +1,4 @@
 //! The one integration test binary; a module a topic.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod tidy;

@@ -13,7 +13,8 @@ mod multiarray;
 mod state;
 #[cfg(target_os = "macos")]
 pub(super) mod system;
-#[cfg(all(test, target_os = "macos"))]
+#[cfg(test)]
+#[cfg(target_os = "macos")]
 mod tests;
 #[cfg(target_os = "macos")]
 mod worker;
