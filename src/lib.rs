@@ -27,3 +27,5 @@ pub mod report;
 pub mod weights;
 
 pub mod engine;
+
+pub mod objectives;

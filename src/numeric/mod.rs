@@ -4,6 +4,7 @@ mod array;
 mod dtype;
 mod json;
 mod rng;
+pub mod stats;
 
 pub use array::Array;
 pub use dtype::DType;
