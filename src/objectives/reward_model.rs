@@ -87,7 +87,7 @@ mod tests {
             let got = scalar(&RewardModel::default().loss(&batch).unwrap().value).unwrap();
             assert!((got - expected).abs() < 5e-7, "{gap}: {got}");
         };
-        check(0.0, None, None, 0.693147);
+        check(0.0, None, None, std::f64::consts::LN_2);
         check(1.0, None, None, 0.313262);
         check(2.0, None, None, 0.126928);
         check(-1.0, None, None, 1.313262);

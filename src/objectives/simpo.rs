@@ -108,7 +108,7 @@ mod tests {
             }
         };
         let simpo = Simpo::default();
-        check(simpo, [1.432685, 0.693147, 0.011048]);
+        check(simpo, [1.432685, std::f64::consts::LN_2, 0.011048]);
         let trl = Simpo {
             beta: 0.1,
             gamma: 0.5,
