@@ -25,7 +25,8 @@ pub trait Engine: Send + Sync {
     fn new_state(&self, function: &str) -> Result<Box<dyn State>>;
 
     /// Runs `function` once. Inputs must match the description in name and shape; element types are
-    /// converted. Outputs have the declared element types.
+    /// converted. Outputs have the declared element types. Without a `state`, a stateful function runs on
+    /// zero-filled buffers of its own.
     fn predict(
         &self,
         function: &str,

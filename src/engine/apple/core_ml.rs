@@ -7,7 +7,7 @@ use super::state::AppleState;
 use super::worker::Worker;
 use super::{AppleOptions, ComputeUnits, system};
 use crate::diag::{Context, Error, Result};
-use crate::engine::{Engine, Features, State, inputs};
+use crate::engine::{self, Engine, Features, State};
 use crate::package::{Bundle, Description};
 
 /// A model on Core ML.
@@ -53,24 +53,24 @@ impl Engine for AppleEngine {
     fn predict(
         &self,
         function: &str,
-        given: &Features,
+        inputs: &Features,
         state: Option<&mut dyn State>,
     ) -> Result<Features> {
         let interface = self.description.function(function)?;
-        let prepared = inputs::prepare(interface, given)?;
-        let buffers = match state {
-            Some(state) => match state.as_any_mut().downcast_mut::<AppleState>() {
-                Some(state) => Some(state.buffers()),
-                None => return Err(Error::new("this state was made by another engine")),
-            },
-            None if interface.states.is_empty() => None,
-            None => {
-                return Err(Error::new(format!("function \"{function}\" needs a state"))
-                    .hint("make one with new_state"));
-            }
+        let prepared = engine::inputs::prepare(interface, inputs)?;
+        let given = match state.map(|state| state.as_any_mut().downcast_mut::<AppleState>()) {
+            Some(Some(state)) => Some(state.buffers()),
+            Some(None) => return Err(Error::new("this state was made by another engine")),
+            None => None,
         };
+        let stateful = !interface.states.is_empty();
         let function = function.to_string();
-        self.worker
-            .run(move |models| models.predict(&function, &prepared, buffers.as_deref()))
+        self.worker.run(move |models| {
+            let buffers = match given {
+                None if stateful => Some(models.new_state(&function)?),
+                given => given,
+            };
+            models.predict(&function, &prepared, buffers.as_deref())
+        })
     }
 }
