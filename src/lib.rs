@@ -29,3 +29,8 @@ pub mod weights;
 pub mod engine;
 
 pub mod objectives;
+
+pub mod host;
+pub mod session;
+
+pub mod cli;

@@ -1,3 +1,5 @@
 //! The `rlaif-repl` program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    rlaif_repl::cli::main()
+}

@@ -83,6 +83,14 @@ impl Error {
         self
     }
 
+    /// That hint unless there is one already.
+    pub fn or_hint(self, hint: impl Into<String>) -> Self {
+        match self.0.hint {
+            Some(_) => self,
+            None => self.hint(hint),
+        }
+    }
+
     /// What was being done when it happened; the outermost comes last.
     pub fn context(mut self, context: impl Into<String>) -> Self {
         self.0.context.push(context.into());

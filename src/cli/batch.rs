@@ -1,0 +1,137 @@
+//! Runs without a prompt: a script file, code of the command line, the standard input.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::interrupts;
+use super::terminal::Terminal;
+use crate::diag::{Context as _, Result};
+use crate::session::{Checker, Completeness, Outcome, Problem, Session};
+
+/// What to run.
+pub(super) enum Task {
+    File(PathBuf),
+    Code(String),
+    Input,
+}
+
+/// Runs the task; the first failure ends it.
+pub(super) fn run(session: &mut Session, terminal: &Terminal, task: Task) -> Result<ExitCode> {
+    match task {
+        Task::File(path) => {
+            let outcome = session.run_file(&path)?;
+            Ok(report(terminal, &outcome))
+        }
+        Task::Code(code) => {
+            let outcome = session.eval_named("-e", &code);
+            Ok(show(session, terminal, &outcome))
+        }
+        Task::Input => {
+            let mut code = String::new();
+            std::io::stdin()
+                .read_to_string(&mut code)
+                .context("can't read the standard input")?;
+            Ok(input(session, terminal, &code))
+        }
+    }
+}
+
+/// The exit code of an outcome; its failure is told on the standard error.
+fn report(terminal: &Terminal, outcome: &Outcome) -> ExitCode {
+    if let Some(code) = outcome.exit {
+        return ExitCode::from(code.clamp(0, 255) as u8);
+    }
+    let Some(problem) = &outcome.problem else {
+        return ExitCode::SUCCESS;
+    };
+    terminal.message(&problem.render(terminal.colour));
+    match problem.problem {
+        Problem::Interrupted => ExitCode::from(interrupts::CODE),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn show(session: &Session, terminal: &Terminal, outcome: &Outcome) -> ExitCode {
+    if let Some(rich) = session.show(&outcome.value, terminal.width()) {
+        terminal.rich(&rich);
+    }
+    report(terminal, outcome)
+}
+
+/// Runs piped code statement by statement, so that values show as they come.
+fn input(session: &mut Session, terminal: &Terminal, code: &str) -> ExitCode {
+    for piece in pieces(code) {
+        let outcome = session.eval_named("stdin", &piece);
+        let exit = show(session, terminal, &outcome);
+        if !outcome.is_ok() {
+            return exit;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Splits code where it is complete. Each piece keeps its place by empty lines before it. Code with a syntax
+/// error stays whole: nothing runs before the error is told.
+fn pieces(code: &str) -> Vec<String> {
+    let checker = Checker::new();
+    if checker.check(code) != Completeness::Complete {
+        return vec![code.to_string()];
+    }
+    let lines: Vec<&str> = code.split_inclusive('\n').collect();
+    let mut pieces = Vec::new();
+    let (mut start, mut piece) = (0, String::new());
+    for (at, line) in lines.iter().enumerate() {
+        piece.push_str(line);
+        let goes_on = lines[at + 1..]
+            .iter()
+            .find(|l| !l.trim().is_empty())
+            .is_some_and(|l| continues(l));
+        if piece.trim().is_empty() || goes_on || checker.check(&piece) != Completeness::Complete {
+            continue;
+        }
+        pieces.push(format!("{}{piece}", "\n".repeat(start)));
+        start = at + 1;
+        piece.clear();
+    }
+    if !piece.trim().is_empty() {
+        pieces.push(format!("{}{piece}", "\n".repeat(start)));
+    }
+    pieces
+}
+
+/// Whether a line continues the statement before it.
+fn continues(line: &str) -> bool {
+    let line = line.trim_start();
+    let word = line
+        .split(|c: char| !c.is_alphanumeric())
+        .next()
+        .unwrap_or("");
+    matches!(word, "else" | "catch" | "while" | "until")
+        || line.starts_with([
+            '.', '?', '+', '-', '*', '/', '%', '&', '|', '=', '<', '>', ')', ']', '}', ',', '(',
+            '[',
+        ]) && !line.starts_with("//")
+            && !line.starts_with("/*")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_statements_at_their_lines() {
+        let check = |code: &str, expected: &[&str]| assert_eq!(pieces(code), expected, "{code:?}");
+        check("1;\n2;\n", &["1;\n", "\n2;\n"]);
+        check(
+            "if a {\n1\n}\nelse { 2 }\n3",
+            &["if a {\n1\n}\nelse { 2 }\n", "\n\n\n\n3"],
+        );
+        check(
+            "let x = [1]\n  .len();\n\nx",
+            &["let x = [1]\n  .len();\n", "\n\n\nx"],
+        );
+        check("1;\n)", &["1;\n)"]);
+        check("", &[]);
+    }
+}

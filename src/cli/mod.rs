@@ -1,0 +1,138 @@
+//! The command line: the prompt, scripts, `-e`, pipes, and the subcommands.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod batch;
+mod interrupts;
+mod reference;
+mod terminal;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::{Parser, Subcommand};
+
+use crate::diag::{Error, Result};
+use crate::host::{Clock, Setup};
+use crate::session::{self, Session};
+use interrupts::Interrupts;
+use terminal::Terminal;
+
+/// Script recursion needs room: the engine calls itself for every script call.
+const STACK: usize = 256 << 20;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 the script failed; 2 wrong usage; 130 interrupted; n after exit(n) in the script.
+Without a script the prompt opens; if the input is a pipe or a file, it is read and run as a script.";
+
+/// A REPL and scripting host for RLAIF on Core ML language models.
+#[derive(Parser)]
+#[command(name = "rlaif-repl", version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// Script to run; `-` is the standard input.
+    script: Option<PathBuf>,
+
+    /// Arguments of the script: `--name value` sets what the script asks for with param("name", default).
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+
+    /// Run this code.
+    #[arg(
+        short = 'e',
+        long = "eval",
+        value_name = "CODE",
+        conflicts_with = "script"
+    )]
+    code: Option<String>,
+
+    /// Open the prompt after the script or code.
+    #[arg(short, long)]
+    interactive: bool,
+
+    /// Seed of everything random.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+/// One file of `cli/` each: `Args` from clap, and `run(args) -> Result<ExitCode>`.
+#[derive(Subcommand)]
+enum Command {
+    /// Print the reference of all script functions.
+    Reference(reference::Args),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let worker = std::thread::Builder::new()
+        .stack_size(STACK)
+        .spawn(|| run(Cli::parse()));
+    let result = worker
+        .map_err(Error::from)
+        .map(std::thread::JoinHandle::join);
+    match result {
+        Ok(Ok(Ok(code))) => code,
+        Ok(Ok(Err(error))) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+        Ok(Err(_)) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    if let Some(command) = cli.command {
+        return match command {
+            Command::Reference(args) => reference::run(&args),
+        };
+    }
+    session::silence_panics();
+    let prompt = cli.interactive
+        || (cli.script.is_none() && cli.code.is_none() && std::io::stdin().is_terminal());
+    let terminal = Arc::new(Terminal::new());
+    let mut session = Session::new(Setup {
+        base: std::env::current_dir()?,
+        seed: cli.seed,
+        args: cli.args,
+        sink: terminal.clone(),
+        interrupt: Interrupts::install(prompt)?,
+        clock: Arc::new(Stopwatch(Instant::now())),
+    });
+    let task = match (cli.code, cli.script) {
+        (Some(code), _) => Some(batch::Task::Code(code)),
+        (None, Some(path)) if path.as_os_str() == "-" => Some(batch::Task::Input),
+        (None, Some(path)) => Some(batch::Task::File(path)),
+        (None, None) if prompt => None,
+        (None, None) => Some(batch::Task::Input),
+    };
+    let code = match task {
+        Some(task) => batch::run(&mut session, &terminal, task)?,
+        None => ExitCode::SUCCESS,
+    };
+    if prompt {
+        Ok(ExitCode::SUCCESS)
+    } else {
+        Ok(code)
+    }
+}
+
+/// Time since the start of the program.
+struct Stopwatch(Instant);
+
+impl Clock for Stopwatch {
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn wait(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}

@@ -1,0 +1,141 @@
+//! Output: text and tables on the standard output, progress on the standard error.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::host::display::Update;
+use crate::host::{Display, Rich, Sink};
+
+/// Width of tables where there is no terminal.
+const WIDTH: usize = 100;
+
+/// The standard streams.
+pub(super) struct Terminal {
+    /// Whether output and errors may be coloured.
+    pub colour: bool,
+    live: Option<MultiProgress>,
+    running: Mutex<BTreeMap<u64, Running>>,
+}
+
+struct Running {
+    bar: Option<ProgressBar>,
+    /// Tenths of the work that have been told.
+    told: u64,
+}
+
+impl Terminal {
+    pub(super) fn new() -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let live = std::io::stderr().is_terminal()
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        Self {
+            colour: std::io::stdout().is_terminal() && !plain,
+            live: live.then(MultiProgress::new),
+            running: Mutex::default(),
+        }
+    }
+
+    /// Columns that output may take.
+    pub(super) fn width(&self) -> usize {
+        comfy_table::Table::new().width().map_or(WIDTH, usize::from)
+    }
+
+    /// A line on the standard output. A reader that has gone away ends the program, as it does other filters.
+    pub(super) fn line(&self, text: &str) {
+        self.aside(|| {
+            let mut out = std::io::stdout().lock();
+            let written = writeln!(out, "{text}").and_then(|()| out.flush());
+            if written.is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+                std::process::exit(0);
+            }
+        });
+    }
+
+    /// A message on the standard error.
+    pub(super) fn message(&self, text: &str) {
+        self.aside(|| eprintln!("{text}"));
+    }
+
+    pub(super) fn rich(&self, rich: &Rich) {
+        self.line(&rich.plain(self.width()));
+    }
+
+    /// Writes while the progress bars stand back.
+    fn aside(&self, write: impl FnOnce()) {
+        match &self.live {
+            Some(live) => live.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeMap<u64, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn progress(&self, update: &Update) {
+        let mut running = self.running();
+        let started = || Running {
+            bar: self.live.as_ref().map(|live| live.add(bar(update))),
+            told: 0,
+        };
+        let work = running.entry(update.id).or_insert_with(started);
+        match &work.bar {
+            Some(bar) => {
+                bar.set_position(update.done);
+                bar.set_message(update.message.clone());
+            }
+            None => {
+                let tenth = (update.done * 10).checked_div(update.total).unwrap_or(0);
+                if tenth > work.told || (update.finished && work.told < 10) {
+                    work.told = if update.finished { 10 } else { tenth };
+                    eprintln!("{}", plain(update));
+                }
+            }
+        }
+        if update.finished
+            && let Some(work) = running.remove(&update.id)
+            && let Some(bar) = work.bar
+        {
+            bar.finish_and_clear();
+            self.aside(|| eprintln!("{}", plain(update)));
+        }
+    }
+}
+
+fn bar(update: &Update) -> ProgressBar {
+    let template = match update.total {
+        0 => "{prefix} {spinner} {pos} [{elapsed}] {wide_msg}",
+        _ => "{prefix} {bar:24.cyan/blue} {pos}/{len} [{elapsed} < {eta}] {wide_msg}",
+    };
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = match update.total {
+        0 => ProgressBar::no_length(),
+        total => ProgressBar::new(total),
+    };
+    bar.with_style(style.progress_chars("━╸─"))
+        .with_prefix(update.label.clone())
+}
+
+fn plain(update: &Update) -> String {
+    let count = match update.total {
+        0 => update.done.to_string(),
+        total => format!("{}/{total}", update.done),
+    };
+    format!("{} {count} {}", update.label, update.message)
+        .trim_end()
+        .to_string()
+}
+
+impl Sink for Terminal {
+    fn show(&self, display: Display) {
+        match display {
+            Display::Rich(rich) => self.rich(&rich),
+            Display::Progress(update) => self.progress(&update),
+        }
+    }
+}

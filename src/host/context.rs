@@ -1,0 +1,195 @@
+//! The host: what a script function may reach of the world around it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::display::{Display, Progress, Rich, Sink};
+use super::registry::Registry;
+use crate::diag::{Context as _, Error, Result};
+use crate::numeric::Rng;
+
+/// Time, as the shells know it.
+pub trait Clock: Send + Sync {
+    /// Since the program started.
+    fn elapsed(&self) -> Duration;
+    /// Waits; may return early.
+    fn wait(&self, time: Duration);
+}
+
+/// What a [`Host`] is made of.
+pub struct Setup {
+    /// Relative paths start here.
+    pub base: PathBuf,
+    pub seed: u64,
+    /// The script's arguments.
+    pub args: Vec<String>,
+    pub sink: Arc<dyn Sink>,
+    /// Set by the shell when the user wants to stop.
+    pub interrupt: Arc<AtomicBool>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A shared handle on the world around a script.
+#[derive(Clone)]
+pub struct Host(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    base: PathBuf,
+    args: Vec<String>,
+    sink: Arc<dyn Sink>,
+    interrupt: Arc<AtomicBool>,
+    clock: Arc<dyn Clock>,
+    random: Mutex<(u64, Rng)>,
+    exit: Mutex<Option<i32>>,
+    read: Mutex<Vec<PathBuf>>,
+    progress: AtomicU64,
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Host({})", self.0.base.display())
+    }
+}
+
+/// The state stays whole when a thread that held the lock panicked: every update is one assignment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Host {
+    pub fn new(setup: Setup) -> Self {
+        Self(Arc::new(Inner {
+            registry: Registry::new(),
+            base: setup.base,
+            args: setup.args,
+            sink: setup.sink,
+            interrupt: setup.interrupt,
+            clock: setup.clock,
+            random: Mutex::new((setup.seed, Rng::new(setup.seed))),
+            exit: Mutex::new(None),
+            read: Mutex::new(Vec::new()),
+            progress: AtomicU64::new(0),
+        }))
+    }
+
+    /// Every script function and type.
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// Shows something to the user.
+    pub fn show(&self, display: Display) {
+        self.0.sink.show(display);
+    }
+
+    /// Shows a line of text.
+    pub fn print(&self, text: impl Into<String>) {
+        self.show(Display::Rich(Rich::Text(text.into())));
+    }
+
+    /// Starts a progress display of `total` steps (0: unknown); dropping it ends it.
+    pub fn progress(&self, label: impl Into<String>, total: u64) -> Progress {
+        let id = self.0.progress.fetch_add(1, Ordering::Relaxed);
+        Progress::new(self.0.sink.clone(), id, label.into(), total)
+    }
+
+    /// An error once the user has interrupted; long work calls it between steps.
+    pub fn check(&self) -> Result<()> {
+        match self.0.interrupt.load(Ordering::Relaxed) {
+            true => Err(Error::interrupted()),
+            false => Ok(()),
+        }
+    }
+
+    /// The flag behind [`Host::check`], for work on other threads.
+    pub fn interrupt(&self) -> &Arc<AtomicBool> {
+        &self.0.interrupt
+    }
+
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    /// Waits that long, or until interrupted.
+    pub fn sleep(&self, time: Duration) -> Result<()> {
+        let end = self.0.clock.elapsed() + time;
+        loop {
+            self.check()?;
+            let left = end.saturating_sub(self.0.clock.elapsed());
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.0.clock.wait(left.min(Duration::from_millis(20)));
+        }
+    }
+
+    /// A path of a script: relative ones start at the base folder.
+    pub fn resolve(&self, path: &str) -> PathBuf {
+        self.0.base.join(path)
+    }
+
+    pub fn base(&self) -> &Path {
+        &self.0.base
+    }
+
+    /// Reads a file and remembers that the script has read it.
+    pub fn read(&self, path: &Path) -> Result<Vec<u8>> {
+        let bytes =
+            std::fs::read(path).with_context(|| format!("can't read {}", path.display()))?;
+        self.note_read(path);
+        Ok(bytes)
+    }
+
+    /// Remembers that the script's results depend on the file or folder.
+    pub fn note_read(&self, path: &Path) {
+        let mut read = lock(&self.0.read);
+        if !read.iter().any(|known| known == path) {
+            read.push(path.to_path_buf());
+        }
+    }
+
+    /// Every file read so far, in the order of first use.
+    pub fn files_read(&self) -> Vec<PathBuf> {
+        lock(&self.0.read).clone()
+    }
+
+    /// The script's arguments as given.
+    pub fn args(&self) -> &[String] {
+        &self.0.args
+    }
+
+    /// The seed everything random comes from.
+    pub fn seed(&self) -> u64 {
+        lock(&self.0.random).0
+    }
+
+    /// Starts the session's random stream again.
+    pub fn set_seed(&self, seed: u64) {
+        *lock(&self.0.random) = (seed, Rng::new(seed));
+    }
+
+    /// A stream that depends on the seed and `name` only.
+    pub fn stream(&self, name: &str) -> Rng {
+        Rng::named(self.seed(), name)
+    }
+
+    /// Draws from the session's random stream.
+    pub fn draw<T>(&self, draw: impl FnOnce(&mut Rng) -> T) -> T {
+        draw(&mut lock(&self.0.random).1)
+    }
+
+    /// Asks the shell to leave; the returned error stops the script.
+    pub fn exit(&self, code: i32) -> Error {
+        *lock(&self.0.exit) = Some(code);
+        Error::interrupted()
+    }
+
+    /// The code that the script wants to leave with.
+    pub fn take_exit(&self) -> Option<i32> {
+        lock(&self.0.exit).take()
+    }
+}

@@ -1,0 +1,105 @@
+//! What a parameter or option accepts: its name in signatures, the check, and how it completes.
+
+use std::any::TypeId;
+
+use rhai::{Array, Dynamic, FnPtr, Map};
+
+use super::value::ScriptValue;
+
+/// What a parameter or option accepts.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    Any,
+    Bool,
+    /// A whole number.
+    Int,
+    /// A number; whole ones count too.
+    Float,
+    Text,
+    /// A string that names a file; completes names with these endings (none: every file).
+    Path(&'static [&'static str]),
+    /// One of these strings.
+    Choice(&'static [&'static str]),
+    Array,
+    Map,
+    /// A function pointer or closure.
+    Function,
+    /// A value of one of our types.
+    Object {
+        name: &'static str,
+        id: TypeId,
+    },
+    /// Any of these.
+    Either(&'static [Kind]),
+}
+
+impl Kind {
+    /// A value of the script type `T`.
+    pub const fn object<T: ScriptValue>() -> Self {
+        Self::Object {
+            name: T::NAME,
+            id: TypeId::of::<T>(),
+        }
+    }
+
+    /// As signatures write it: `int`, `string`, `"a" | "b"`, `Model`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Any => "any".into(),
+            Self::Bool => "bool".into(),
+            Self::Int => "int".into(),
+            Self::Float => "float".into(),
+            Self::Text => "string".into(),
+            Self::Path(_) => "path".into(),
+            Self::Choice(choices) => {
+                let quoted: Vec<String> = choices.iter().map(|c| format!("\"{c}\"")).collect();
+                quoted.join(" | ")
+            }
+            Self::Array => "array".into(),
+            Self::Map => "map".into(),
+            Self::Function => "function".into(),
+            Self::Object { name, .. } => (*name).into(),
+            Self::Either(kinds) => {
+                let names: Vec<String> = kinds.iter().map(Self::name).collect();
+                names.join(" | ")
+            }
+        }
+    }
+
+    /// Whether `value` may be given.
+    pub fn accepts(&self, value: &Dynamic) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Bool => value.is_bool(),
+            Self::Int => value.is_int(),
+            Self::Float => value.is_int() || value.is_float(),
+            Self::Text | Self::Path(_) => value.is_string(),
+            Self::Choice(choices) => value
+                .as_immutable_string_ref()
+                .is_ok_and(|text| choices.contains(&text.as_str())),
+            Self::Array => value.type_id() == TypeId::of::<Array>(),
+            Self::Map => value.type_id() == TypeId::of::<Map>(),
+            Self::Function => value.type_id() == TypeId::of::<FnPtr>(),
+            Self::Object { id, .. } => value.type_id() == *id,
+            Self::Either(kinds) => kinds.iter().any(|kind| kind.accepts(value)),
+        }
+    }
+
+    /// The concrete types under which an operand of this kind is registered with the engine.
+    pub(super) fn operand_types(&self) -> Vec<TypeId> {
+        match self {
+            Self::Bool => vec![TypeId::of::<bool>()],
+            Self::Int => vec![TypeId::of::<i64>()],
+            Self::Float => vec![TypeId::of::<f64>(), TypeId::of::<i64>()],
+            Self::Array => vec![TypeId::of::<Array>()],
+            Self::Map => vec![TypeId::of::<Map>()],
+            Self::Function => vec![TypeId::of::<FnPtr>()],
+            Self::Object { id, .. } => vec![*id],
+            Self::Either(kinds) => kinds.iter().flat_map(Self::operand_types).collect(),
+            Self::Text | Self::Path(_) | Self::Choice(_) => {
+                vec![TypeId::of::<rhai::ImmutableString>()]
+            }
+            Self::Any => vec![TypeId::of::<Dynamic>()],
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The table of all script functions and types, and their way into the engine.
+
+use std::any::TypeId;
+use std::sync::Arc;
+
+use rhai::{Dynamic, Engine, FuncRegistration, Module, NativeCallContext};
+
+use super::call::dispatch;
+use super::context::Host;
+use super::display::Rich;
+use super::function::{Form, ScriptFn};
+use super::functions::TOPICS;
+use super::value::ScriptValue;
+
+/// A group of functions, one file of `functions/`.
+pub struct Topic {
+    pub name: &'static str,
+    /// One sentence with a full stop.
+    pub summary: &'static str,
+    pub functions: fn() -> Vec<ScriptFn>,
+    pub types: fn() -> Vec<TypeEntry>,
+}
+
+/// One of our types as the engine and the shells need it.
+#[derive(Clone, Copy)]
+pub struct TypeEntry {
+    pub name: &'static str,
+    pub summary: &'static str,
+    pub id: TypeId,
+    line: fn(&Dynamic) -> Option<String>,
+    show: fn(&Dynamic) -> Option<Rich>,
+    install: fn(&mut Engine),
+}
+
+impl TypeEntry {
+    pub fn of<T: ScriptValue>() -> Self {
+        Self {
+            name: T::NAME,
+            summary: T::SUMMARY,
+            id: TypeId::of::<T>(),
+            line: |value| Some(value.read_lock::<T>()?.line()),
+            show: |value| Some(value.read_lock::<T>()?.show()),
+            install: |engine| {
+                engine
+                    .register_type_with_name::<T>(T::NAME)
+                    .register_fn("to_string", |value: &mut T| value.line())
+                    .register_fn("to_debug", |value: &mut T| value.line());
+            },
+        }
+    }
+}
+
+/// All script functions and types, in the order of the help.
+pub struct Registry {
+    pub functions: Vec<Arc<ScriptFn>>,
+    pub types: Vec<TypeEntry>,
+}
+
+impl Registry {
+    /// The functions and types of every topic.
+    pub fn new() -> Self {
+        Self::of(TOPICS)
+    }
+
+    fn of(topics: &[Topic]) -> Self {
+        let mut functions = Vec::new();
+        for topic in topics {
+            functions.extend((topic.functions)().into_iter().map(|mut function| {
+                function.topic = topic.name;
+                Arc::new(function)
+            }));
+        }
+        let types = topics.iter().flat_map(|topic| (topic.types)()).collect();
+        Self { functions, types }
+    }
+
+    /// Every function of that name; a method, property or operator may exist on several types.
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a ScriptFn> {
+        self.functions
+            .iter()
+            .map(|f| &**f)
+            .filter(move |f| f.name == name)
+    }
+
+    /// What can be called on a value of that type.
+    pub fn members(&self, id: TypeId) -> impl Iterator<Item = &ScriptFn> {
+        let member = move |f: &&ScriptFn| f.receiver.is_some_and(|r| r.id == id);
+        self.functions.iter().map(|f| &**f).filter(member)
+    }
+
+    /// Our type behind a value.
+    pub fn type_of(&self, value: &Dynamic) -> Option<&TypeEntry> {
+        let id = value.type_id();
+        self.types.iter().find(|entry| entry.id == id)
+    }
+
+    /// One line for a value of one of our types.
+    pub fn line(&self, value: &Dynamic) -> Option<String> {
+        (self.type_of(value)?.line)(value)
+    }
+
+    /// The full display of a value of one of our types.
+    pub fn show(&self, value: &Dynamic) -> Option<Rich> {
+        (self.type_of(value)?.show)(value)
+    }
+
+    /// Makes everything known to the engine.
+    pub(super) fn install(&self, engine: &mut Engine, host: &Host) {
+        for entry in &self.types {
+            (entry.install)(engine);
+        }
+        let mut module = Module::new();
+        for function in &self.functions {
+            for types in overloads(function) {
+                install(&mut module, function, host, &types);
+            }
+        }
+        engine.register_global_module(module.into());
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The argument types under which a function is registered. Only receivers and operands are concrete:
+/// we check the rest ourselves, with better words, and let a float parameter take an int.
+fn overloads(function: &ScriptFn) -> Vec<Vec<TypeId>> {
+    if function.form == Form::Operator {
+        let mut overloads = vec![Vec::new()];
+        for param in &function.params {
+            let types = param.kind.operand_types();
+            overloads = overloads
+                .iter()
+                .flat_map(|head: &Vec<TypeId>| {
+                    types.iter().map(move |t| [&head[..], &[*t]].concat())
+                })
+                .collect();
+        }
+        return overloads;
+    }
+    let (least, most) = function.arity();
+    let receiver: Vec<TypeId> = function.receiver.iter().map(|r| r.id).collect();
+    let any = (least..=most).map(|count| {
+        let any = std::iter::repeat_n(TypeId::of::<Dynamic>(), count);
+        receiver.iter().copied().chain(any).collect()
+    });
+    // The engine's own `sleep(int)` would win over ours, as an exact match does.
+    let exact = match function.params[..] {
+        [param] if function.form == Form::Function => param.kind.operand_types(),
+        _ => Vec::new(),
+    };
+    let exact = exact
+        .into_iter()
+        .filter(|id| *id != TypeId::of::<Dynamic>());
+    any.chain(exact.map(|id| vec![id])).collect()
+}
+
+fn install(module: &mut Module, function: &Arc<ScriptFn>, host: &Host, types: &[TypeId]) {
+    let registration = match function.form {
+        Form::Property => FuncRegistration::new_getter(function.name),
+        Form::Index => FuncRegistration::new_index_getter(),
+        _ => FuncRegistration::new(function.name).in_global_namespace(),
+    };
+    let comments: Vec<String> = help_comments(function);
+    let mut info: Vec<String> = Vec::new();
+    info.extend(function.receiver.map(|r| format!("this: {}", r.name)));
+    info.extend(function.param_texts());
+    info.truncate(types.len());
+    info.push(function.result.to_string());
+    let (run, host) = (function.clone(), host.clone());
+    let code = move |context: Option<NativeCallContext>, args: &mut [&mut Dynamic]| {
+        let Some(context) = context else {
+            return Err("the call has no context".into());
+        };
+        dispatch(&run, &host, &context, args)
+    };
+    registration
+        .with_params_info(info)
+        .with_comments(comments)
+        .set_into_module_raw(
+            module,
+            types,
+            rhai::RhaiFunc::Method {
+                func: Arc::new(code),
+                has_context: true,
+                is_pure: true,
+                is_volatile: true,
+            },
+        );
+}
+
+fn help_comments(function: &ScriptFn) -> Vec<String> {
+    let mut lines = vec![format!("/// {}", function.summary)];
+    lines.extend(
+        function
+            .examples
+            .iter()
+            .map(|e| format!("/// `{}`", e.code)),
+    );
+    lines
+}

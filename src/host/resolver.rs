@@ -1,0 +1,103 @@
+//! `import "lib/judge" as j`: modules are script files, found beside the script that imports them.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rhai::{Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
+
+use super::context::Host;
+use super::error::to_rhai;
+use crate::diag::Error;
+
+/// Loads modules from files; a file that has changed is loaded again.
+pub(super) struct Resolver {
+    host: Host,
+    loaded: Mutex<Vec<Loaded>>,
+    loading: Mutex<Vec<PathBuf>>,
+}
+
+struct Loaded {
+    path: PathBuf,
+    text: String,
+    module: Shared<Module>,
+}
+
+impl Resolver {
+    pub(super) fn new(host: Host) -> Self {
+        Self {
+            host,
+            loaded: Mutex::new(Vec::new()),
+            loading: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Beside the importing file, or at the base folder; `.rhai` may be left out.
+    fn locate(&self, source: Option<&str>, path: &str) -> PathBuf {
+        let beside = source
+            .map(Path::new)
+            .filter(|source| source.extension().is_some_and(|e| e == "rhai"))
+            .and_then(Path::parent);
+        let mut file = match beside {
+            Some(folder) => self.host.base().join(folder).join(path),
+            None => self.host.resolve(path),
+        };
+        if file.extension().is_none_or(|e| e != "rhai") {
+            file.as_mut_os_string().push(".rhai");
+        }
+        file
+    }
+
+    fn load(&self, engine: &Engine, file: &Path) -> Result<Shared<Module>, Box<EvalAltResult>> {
+        let bytes = self.host.read(file).map_err(to_rhai)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| to_rhai(Error::new(format!("{} is not UTF-8 text", file.display()))))?;
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = loaded
+            .iter()
+            .find(|known| known.path == file && known.text == text)
+        {
+            return Ok(known.module.clone());
+        }
+        drop(loaded);
+        let mut ast = engine.compile(&text)?;
+        ast.set_source(file.to_string_lossy().as_ref());
+        let module = Module::eval_ast_as_new(Scope::new(), &ast, engine)?;
+        let module = Arc::new(module);
+        loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.retain(|known| known.path != file);
+        loaded.push(Loaded {
+            path: file.to_path_buf(),
+            text,
+            module: module.clone(),
+        });
+        Ok(module)
+    }
+}
+
+impl ModuleResolver for Resolver {
+    fn resolve(
+        &self,
+        engine: &Engine,
+        source: Option<&str>,
+        path: &str,
+        pos: Position,
+    ) -> Result<Shared<Module>, Box<EvalAltResult>> {
+        let file = self.locate(source, path);
+        let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if loading.contains(&file) {
+            let error = Error::new(format!("module \"{path}\" imports itself"));
+            return Err(to_rhai(error));
+        }
+        loading.push(file.clone());
+        drop(loading);
+        let module = self.load(engine, &file);
+        self.loading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|other| *other != file);
+        module.map_err(|error| {
+            let place = file.to_string_lossy().into_owned();
+            Box::new(EvalAltResult::ErrorInModule(place, error, pos))
+        })
+    }
+}

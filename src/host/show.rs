@@ -1,0 +1,139 @@
+//! Script values as text: one line for a cell or message, wrapped and cut to size for the prompt.
+
+use rhai::{Array, Dynamic, FnPtr, Map};
+
+use super::display::{Rich, type_name};
+use super::registry::Registry;
+
+/// Elements of an array or map that are shown before "… n more".
+const MOST: usize = 1000;
+
+/// One line, as a script would write it: strings quoted, our types in their own words.
+pub fn line(registry: &Registry, value: &Dynamic) -> String {
+    if let Some(line) = registry.line(value) {
+        return line;
+    }
+    if let Some(items) = value.read_lock::<Array>() {
+        let items = parts(items.len(), items.iter().map(|item| line(registry, item)));
+        return format!("[{}]", items.join(", "));
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        let entries = map
+            .iter()
+            .map(|(key, item)| format!("{}: {}", map_key(key), line(registry, item)));
+        return format!("#{{{}}}", parts(map.len(), entries).join(", "));
+    }
+    if let Some(function) = value.read_lock::<FnPtr>() {
+        return match function.is_anonymous() {
+            true => "closure".into(),
+            false => format!("Fn(\"{}\")", function.fn_name()),
+        };
+    }
+    if let Ok(text) = value.as_immutable_string_ref() {
+        return format!("{:?}", text.as_str());
+    }
+    match value.is_unit() {
+        true => "()".into(),
+        false => plain(value),
+    }
+}
+
+/// The text that `print` gives: strings without quotes.
+pub fn text(registry: &Registry, value: &Dynamic) -> String {
+    match value.as_immutable_string_ref() {
+        Ok(text) => text.to_string(),
+        Err(_) => line(registry, value),
+    }
+}
+
+/// What the prompt shows for a value, in at most `width` columns where that can be.
+pub fn rich(registry: &Registry, value: &Dynamic, width: usize) -> Rich {
+    registry
+        .show(value)
+        .unwrap_or_else(|| Rich::Text(wrapped(registry, value, 0, width)))
+}
+
+fn wrapped(registry: &Registry, value: &Dynamic, indent: usize, width: usize) -> String {
+    let flat = line(registry, value);
+    if indent + flat.chars().count() <= width {
+        return flat;
+    }
+    let inner = indent + 2;
+    let margin = " ".repeat(inner);
+    let close = " ".repeat(indent);
+    if let Some(items) = value.read_lock::<Array>() {
+        let nested = items.iter().any(|item| item.is_array() || item.is_map());
+        let items = parts(
+            items.len(),
+            items
+                .iter()
+                .map(|item| wrapped(registry, item, inner, width)),
+        );
+        let body = match nested {
+            true => items.join(&format!(",\n{margin}")),
+            false => filled(&items, inner, width),
+        };
+        return format!("[\n{margin}{body}\n{close}]");
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        let entries = map.iter().map(|(key, item)| {
+            format!(
+                "{}: {}",
+                map_key(key),
+                wrapped(registry, item, inner, width)
+            )
+        });
+        let body = parts(map.len(), entries).join(&format!(",\n{margin}"));
+        return format!("#{{\n{margin}{body}\n{close}}}");
+    }
+    flat
+}
+
+/// As many items on a line as fit.
+fn filled(items: &[String], indent: usize, width: usize) -> String {
+    let margin = " ".repeat(indent);
+    let mut text = String::new();
+    let mut column = indent;
+    for (at, item) in items.iter().enumerate() {
+        let size = item.chars().count() + 2;
+        if at > 0 && column + size > width {
+            text.push_str(",\n");
+            text.push_str(&margin);
+            column = indent;
+        } else if at > 0 {
+            text.push_str(", ");
+        }
+        text.push_str(item);
+        column += size;
+    }
+    text
+}
+
+fn parts(count: usize, items: impl Iterator<Item = String>) -> Vec<String> {
+    let mut parts: Vec<String> = items.take(MOST).collect();
+    if count > MOST {
+        parts.push(format!("… {} more", count - MOST));
+    }
+    parts
+}
+
+fn map_key(key: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    match key.chars().all(plain) && key.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        true => key.to_string(),
+        false => format!("{key:?}"),
+    }
+}
+
+/// Numbers and the like as the engine writes them; other Rust values by their type.
+fn plain(value: &Dynamic) -> String {
+    let known = value.is_int() || value.is_float() || value.is_bool() || value.is_char();
+    if known || value.type_name() == "range" {
+        return value.to_string();
+    }
+    let text = value.to_string();
+    match text.contains("::") {
+        true => type_name(value),
+        false => text,
+    }
+}

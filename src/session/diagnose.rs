@@ -1,0 +1,233 @@
+//! Errors in one look: message, source line with a caret, the calls that led there, and a way out.
+
+use std::fmt::Write as _;
+
+use rhai::{EvalAltResult, Position, Scope};
+
+use super::Sources;
+use super::words::{self, Words};
+use crate::diag::Error;
+use crate::host::Registry;
+
+/// What kind of failure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Problem {
+    /// The code can't be compiled; nothing ran.
+    Syntax,
+    Runtime,
+    Interrupted,
+    /// A fault of ours.
+    Panic,
+}
+
+/// A failure with its places.
+#[derive(Debug, Clone)]
+pub struct Diagnostic {
+    pub problem: Problem,
+    pub message: String,
+    pub hint: Option<String>,
+    /// The innermost place comes first.
+    pub frames: Vec<Frame>,
+}
+
+/// A place in a source text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Cell or file.
+    pub source: String,
+    pub line: usize,
+    pub column: usize,
+    /// The function that the place is in.
+    pub function: Option<String>,
+    /// The source line; empty if it is not known.
+    pub text: String,
+}
+
+/// What helps to explain an error.
+pub(super) struct Context<'a> {
+    pub registry: &'a Registry,
+    pub sources: &'a Sources,
+    pub scope: &'a Scope<'static>,
+    pub code: &'a str,
+}
+
+/// Explains an error of the engine that came out of `source`.
+pub(super) fn diagnose(error: &EvalAltResult, source: &str, context: &Context) -> Diagnostic {
+    let mut frames = Vec::new();
+    let mut place = (source.to_string(), None::<String>);
+    let mut error = error;
+    loop {
+        frames.extend(frame(
+            &place.0,
+            error.position(),
+            place.1.clone(),
+            context.sources,
+        ));
+        match error {
+            EvalAltResult::ErrorInFunctionCall(name, within, inner, _) => {
+                place = (
+                    context.sources.of_function(name, within, &place.0),
+                    Some(function_name(name)),
+                );
+                error = inner;
+            }
+            EvalAltResult::ErrorInModule(name, inner, _) => {
+                place = (name.clone(), None);
+                error = inner;
+            }
+            _ => break,
+        }
+    }
+    frames.reverse();
+    let Words {
+        problem,
+        message,
+        hint,
+        at,
+    } = words::explain(error, context);
+    if let Some(at) = at {
+        let known = frames
+            .iter()
+            .any(|f| (&f.source, f.line) == (&at.source, at.line));
+        let position = Position::new(at.line.min(65_535) as u16, at.column.min(65_535) as u16);
+        let found = frame(
+            &at.source,
+            position,
+            Some("closure".into()),
+            context.sources,
+        );
+        frames.splice(0..0, found.filter(|_| !known));
+    }
+    frames.dedup();
+    Diagnostic {
+        problem,
+        message,
+        hint,
+        frames,
+    }
+}
+
+fn function_name(name: &str) -> String {
+    match name.starts_with("anon$") {
+        true => "closure".into(),
+        false => name.into(),
+    }
+}
+
+fn frame(
+    source: &str,
+    position: Position,
+    function: Option<String>,
+    sources: &Sources,
+) -> Option<Frame> {
+    let line = position.line()?;
+    let text = sources.line(source, line);
+    let column = position.position().unwrap_or(1);
+    Some(Frame {
+        source: source.into(),
+        line,
+        column,
+        function,
+        text,
+    })
+}
+
+impl Sources {
+    /// The source of a function that was called from `caller`; `within` is what the engine says.
+    fn of_function(&self, name: &str, within: &str, caller: &str) -> String {
+        let file = within.ends_with(".rhai") && within != caller;
+        match self.functions.get(name) {
+            Some(known) if !file => known.clone(),
+            _ if within.is_empty() => caller.into(),
+            _ => within.into(),
+        }
+    }
+
+    fn line(&self, source: &str, line: usize) -> String {
+        let at = |text: &str| text.lines().nth(line - 1).unwrap_or("").to_string();
+        match self.texts.get(source) {
+            Some(text) => at(text),
+            None => std::fs::read_to_string(source)
+                .map(|text| at(&text))
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl Diagnostic {
+    /// An error of ours, outside of any evaluation.
+    pub(crate) fn of_error(error: &Error, sources: &Sources) -> Self {
+        let frames = error.position().map(|at| Frame {
+            source: at.source.clone(),
+            line: at.line,
+            column: at.column,
+            function: None,
+            text: sources.line(&at.source, at.line),
+        });
+        Self {
+            problem: Problem::Syntax,
+            message: words::of_error(error),
+            hint: error.hint_text().map(Into::into),
+            frames: frames.into_iter().collect(),
+        }
+    }
+
+    pub(super) fn of_panic(message: &str) -> Self {
+        Self {
+            problem: Problem::Panic,
+            message: format!("internal error: {message}"),
+            hint: Some(
+                "this is a fault of the program, not of the script; the session goes on".into(),
+            ),
+            frames: Vec::new(),
+        }
+    }
+
+    /// Text for a terminal or log.
+    pub fn render(&self, colour: bool) -> String {
+        let paint = |code: &str, text: &str| match colour {
+            true => format!("\x1b[{code}m{text}\x1b[0m"),
+            false => text.to_string(),
+        };
+        let title = match self.problem {
+            Problem::Syntax | Problem::Runtime | Problem::Panic => paint("1;31", "error"),
+            Problem::Interrupted => paint("1;33", "stopped"),
+        };
+        let mut text = format!("{title}: {}", self.message);
+        let width = self
+            .frames
+            .iter()
+            .map(|f| f.line.to_string().len())
+            .max()
+            .unwrap_or(1);
+        for (at, frame) in self.frames.iter().enumerate() {
+            let arrow = if at == 0 { "-->" } else { "called from" };
+            let within = frame
+                .function
+                .as_ref()
+                .map_or(String::new(), |name| format!(" in {name}"));
+            let place = format!("{}:{}:{}", frame.source, frame.line, frame.column);
+            let _ = write!(
+                text,
+                "\n{:width$} {} {place}{within}",
+                "",
+                paint("34", arrow)
+            );
+            if !frame.text.is_empty() {
+                let caret = format!("{:>1$}", "^", frame.column.max(1));
+                let bar = paint("34", "|");
+                let _ = write!(
+                    text,
+                    "\n{:>width$} {bar} {}",
+                    frame.line,
+                    frame.text.replace('\t', " ")
+                );
+                let _ = write!(text, "\n{:width$} {bar} {}", "", paint("1;31", &caret));
+            }
+        }
+        if let Some(hint) = &self.hint {
+            let _ = write!(text, "\n{:width$} {} {hint}", "", paint("36", "= hint:"));
+        }
+        text
+    }
+}

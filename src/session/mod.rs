@@ -1,0 +1,243 @@
+//! A session: cells of script in, values and diagnostics out. The prompt, pipes and scripts all stand on it.
+
+mod cells;
+mod completeness;
+mod diagnose;
+mod history;
+pub mod lexer;
+mod panics;
+mod underscore;
+mod words;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rhai::{AST, Dynamic, Engine, Scope};
+
+pub use completeness::{Checker, Completeness};
+pub use diagnose::{Diagnostic, Frame, Problem};
+pub use panics::silence as silence_panics;
+
+use crate::diag::{Error, Result};
+use crate::host::{Host, Rich, Setup, engine, show};
+use history::History;
+use underscore::Word;
+
+/// A running session.
+pub struct Session {
+    engine: Engine,
+    host: Host,
+    scope: Scope<'static>,
+    /// All functions of all cells; closures of earlier cells live here too.
+    functions: AST,
+    sources: Sources,
+    history: History,
+}
+
+/// The texts that errors can point into.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    /// By cell or file name.
+    texts: BTreeMap<String, String>,
+    /// In which of them a function was defined last.
+    functions: BTreeMap<String, String>,
+}
+
+/// What came of an evaluation.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The value, `()` after a failure.
+    pub value: Dynamic,
+    pub problem: Option<Diagnostic>,
+    /// The script wants to leave with this code.
+    pub exit: Option<i32>,
+    pub elapsed: Duration,
+}
+
+impl Outcome {
+    pub fn is_ok(&self) -> bool {
+        self.problem.is_none() && self.exit.is_none()
+    }
+}
+
+impl Session {
+    pub fn new(setup: Setup) -> Self {
+        let host = Host::new(setup);
+        let mut engine = engine::build(&host);
+        let history = History::new(&mut engine);
+        let mut session = Self {
+            engine,
+            host,
+            scope: Scope::new(),
+            functions: AST::empty(),
+            sources: Sources::default(),
+            history,
+        };
+        session.reset();
+        session
+    }
+
+    /// Forgets variables, functions and results; modules stay.
+    pub fn reset(&mut self) {
+        self.scope = Scope::new();
+        self.functions = AST::empty();
+        self.history.clear();
+        self.history.bind(&mut self.scope);
+    }
+
+    /// The number of the next cell.
+    pub fn next_cell(&self) -> usize {
+        self.history.next()
+    }
+
+    /// Evaluates the next numbered cell; its value becomes `_` and `Out[n]`.
+    pub fn eval(&mut self, code: &str) -> Outcome {
+        let cell = self.history.begin(code);
+        let outcome = self.eval_named(&format!("In [{cell}]"), code);
+        self.history.end(cell, &outcome.value);
+        outcome
+    }
+
+    /// Evaluates a script file; it sees and leaves the session's variables.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn run_file(&mut self, path: &Path) -> Result<Outcome> {
+        let bytes = self.host.read(path)?;
+        let code = String::from_utf8(bytes)
+            .map_err(|_| Error::new(format!("{} is not UTF-8 text", path.display())))?;
+        // Imports are looked up beside the file of that name.
+        Ok(self.eval_named(&path.to_string_lossy(), &code))
+    }
+
+    /// Evaluates code under a name of its own, with no cell number.
+    pub fn eval_named(&mut self, name: &str, code: &str) -> Outcome {
+        self.host.interrupt().store(false, Ordering::Relaxed);
+        self.host.take_exit();
+        let start = self.host.clock().elapsed();
+        self.sources.texts.insert(name.into(), code.into());
+        let taken = |name: &str| self.scope.contains(name);
+        let (compiled, words) = underscore::rename(code, taken);
+        let result = self
+            .bind_results(name, &words)
+            .and_then(|()| self.evaluate(name, &compiled));
+        cells::drop_shadowed(&mut self.scope, &words);
+        let exit = self.host.take_exit();
+        let (value, problem) = match result {
+            Ok(value) => (value, None),
+            Err(_) if exit.is_some() => (Dynamic::UNIT, None),
+            Err(problem) => (Dynamic::UNIT, Some(*problem)),
+        };
+        let elapsed = self.host.clock().elapsed().saturating_sub(start);
+        Outcome {
+            value,
+            problem,
+            exit,
+            elapsed,
+        }
+    }
+
+    /// Puts the earlier results that the code names into its scope.
+    fn bind_results(&mut self, name: &str, words: &[Word]) -> Result<(), Box<Diagnostic>> {
+        for word in words {
+            let Some(value) = self.history.result(&word.name) else {
+                let error = Error::new(format!("there is no result {} yet", word.name))
+                    .hint("`_` is the last result, `_3` that of cell 3")
+                    .at(name, word.line, word.column);
+                return Err(Box::new(Diagnostic::of_error(&error, &self.sources)));
+            };
+            if !self.scope.contains(&word.alias) {
+                self.scope.push_constant_dynamic(&word.alias, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self, name: &str, code: &str) -> Result<Dynamic, Box<Diagnostic>> {
+        let compiled = self.engine.compile_with_scope(&self.scope, code);
+        let mut ast = match compiled {
+            Ok(ast) => ast,
+            Err(error) => return Err(self.diagnose(name, &error.into())),
+        };
+        ast.set_source(name);
+        for function in ast.iter_functions() {
+            self.sources
+                .functions
+                .insert(function.name.into(), name.into());
+        }
+        self.functions.combine(ast.clone_functions_only());
+        let program = self.program(name, &ast);
+        let scope = &mut self.scope;
+        let engine = &self.engine;
+        let run = || engine.eval_ast_with_scope::<Dynamic>(scope, &program);
+        let result = panics::catch(run);
+        let result = match result {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(self.diagnose(name, &error)),
+            Err(panic) => Err(Box::new(Diagnostic::of_panic(&panic))),
+        };
+        cells::keep_imports(&mut self.engine, &ast, name);
+        result
+    }
+
+    /// The cell with every function so far, and the constants of earlier cells for `global::`.
+    fn program(&self, name: &str, ast: &AST) -> AST {
+        let constants = cells::constants(&self.scope);
+        let prelude = self
+            .engine
+            .compile_with_scope(&self.scope, constants)
+            .unwrap_or_else(|_| AST::empty());
+        let mut program = self
+            .functions
+            .merge(&prelude)
+            .merge(&ast.clone_statements_only());
+        program.set_source(name);
+        program
+    }
+
+    fn diagnose(&self, name: &str, error: &rhai::EvalAltResult) -> Box<Diagnostic> {
+        let context = diagnose::Context {
+            registry: self.host.registry(),
+            sources: &self.sources,
+            scope: &self.scope,
+            code: self.sources.texts.get(name).map_or("", String::as_str),
+        };
+        Box::new(diagnose::diagnose(error, name, &context))
+    }
+
+    /// What the prompt shows for a value; nothing for `()`.
+    pub fn show(&self, value: &Dynamic, width: usize) -> Option<Rich> {
+        (!value.is_unit()).then(|| show::rich(self.host.registry(), value, width))
+    }
+
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The session's variables, `In` and `Out` left out.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &Dynamic)> {
+        self.scope
+            .iter_raw()
+            .map(|(name, _, value)| (name, value))
+            .filter(|(name, _)| !matches!(*name, "In" | "Out"))
+    }
+
+    /// The session's own functions.
+    pub fn functions(&self) -> &AST {
+        &self.functions
+    }
+
+    /// The code of every cell so far, with its number.
+    pub fn cells(&self) -> Vec<(usize, String)> {
+        self.history.cells()
+    }
+}
+
+#[cfg(test)]
+mod tests;
