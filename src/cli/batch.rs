@@ -53,8 +53,8 @@ fn report(terminal: &Terminal, outcome: &Outcome) -> ExitCode {
 }
 
 fn show(session: &Session, terminal: &Terminal, outcome: &Outcome) -> ExitCode {
-    if let Some(rich) = session.show(&outcome.value, terminal.width()) {
-        terminal.rich(&rich);
+    if let Some(display) = session.show(&outcome.value, terminal.width()) {
+        terminal.display(&display);
     }
     report(terminal, outcome)
 }

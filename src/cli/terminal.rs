@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::host::display::Update;
-use crate::host::{Display, Rich, Sink};
+use crate::host::{Event, Sink, Update};
+use crate::report::{self, Display};
 
 /// Width of tables where there is no terminal.
 const WIDTH: usize = 100;
@@ -16,6 +16,7 @@ const WIDTH: usize = 100;
 pub(super) struct Terminal {
     /// Whether output and errors may be coloured.
     pub colour: bool,
+    utf8: bool,
     live: Option<MultiProgress>,
     running: Mutex<BTreeMap<u64, Running>>,
 }
@@ -33,6 +34,7 @@ impl Terminal {
         let live = std::io::stderr().is_terminal()
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         Self {
+            utf8: std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
             colour: std::io::stdout().is_terminal() && !plain,
             live: live.then(MultiProgress::new),
             running: Mutex::default(),
@@ -41,7 +43,8 @@ impl Terminal {
 
     /// Columns that output may take.
     pub(super) fn width(&self) -> usize {
-        comfy_table::Table::new().width().map_or(WIDTH, usize::from)
+        let size = console::Term::stdout().size_checked();
+        size.map_or(WIDTH, |(_, columns)| usize::from(columns))
     }
 
     /// A line on the standard output. A reader that has gone away ends the program, as it does other filters.
@@ -60,8 +63,13 @@ impl Terminal {
         self.aside(|| eprintln!("{text}"));
     }
 
-    pub(super) fn rich(&self, rich: &Rich) {
-        self.line(&rich.plain(self.width()));
+    pub(super) fn display(&self, display: &Display) {
+        let screen = report::Terminal {
+            width: self.width(),
+            utf8: self.utf8,
+            colour: self.colour,
+        };
+        self.line(&display.render(&screen));
     }
 
     /// Writes while the progress bars stand back.
@@ -132,10 +140,10 @@ fn plain(update: &Update) -> String {
 }
 
 impl Sink for Terminal {
-    fn show(&self, display: Display) {
-        match display {
-            Display::Rich(rich) => self.rich(&rich),
-            Display::Progress(update) => self.progress(&update),
+    fn show(&self, event: Event) {
+        match event {
+            Event::Show(display) => self.display(&display),
+            Event::Progress(update) => self.progress(&update),
         }
     }
 }

@@ -3,10 +3,10 @@
 use rhai::{Array, Dynamic, FnPtr, Map, NativeCallContext};
 
 use super::context::Host;
-use super::display::describe;
 use super::error::{from_rhai, to_rhai};
 use super::function::ScriptFn;
 use super::options::{Options, mismatch};
+use super::show::describe;
 use super::value::{FromScript, IntoScript, ScriptValue};
 use crate::diag::{Error, Result};
 use crate::fail;

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::display::{Display, Progress, Rich, Sink};
 use super::registry::Registry;
+use super::sink::{Event, Progress, Sink};
 use crate::diag::{Context as _, Error, Result};
 use crate::numeric::Rng;
+use crate::report::Display;
 
 /// Time, as the shells know it.
 pub trait Clock: Send + Sync {
@@ -81,14 +82,19 @@ impl Host {
         &self.0.registry
     }
 
-    /// Shows something to the user.
+    /// Shows a text, table or plot.
     pub fn show(&self, display: Display) {
-        self.0.sink.show(display);
+        self.send(Event::Show(display));
+    }
+
+    /// Sends something to the user.
+    pub fn send(&self, event: Event) {
+        self.0.sink.show(event);
     }
 
     /// Shows a line of text.
     pub fn print(&self, text: impl Into<String>) {
-        self.show(Display::Rich(Rich::Text(text.into())));
+        self.show(Display::Text(text.into()));
     }
 
     /// Starts a progress display of `total` steps (0: unknown); dropping it ends it.

@@ -28,7 +28,6 @@
 pub mod call;
 mod compare;
 pub mod context;
-pub mod display;
 pub mod engine;
 pub mod error;
 pub mod function;
@@ -39,14 +38,15 @@ pub mod options;
 pub mod registry;
 mod resolver;
 pub mod show;
+pub mod sink;
 mod sort;
 pub mod value;
 
 pub use call::{Call, Callback};
 pub use context::{Clock, Host, Setup};
-pub use display::{Display, Progress, Recorder, Rich, Sink};
 pub use function::{ScriptFn, function, index, method, operator, property};
 pub use kind::Kind;
 pub use options::{Key, Options};
 pub use registry::{Registry, Topic, TypeEntry};
+pub use sink::{Event, Progress, Recorder, Sink, Update};
 pub use value::{FromScript, IntoScript, ScriptValue};

@@ -159,7 +159,7 @@ pub(super) fn mismatch(what: &str, name: &str, kind: &Kind, value: &Dynamic) -> 
             }
             format!("the string {:?}", text.as_str())
         }
-        Err(_) => super::display::describe(value),
+        Err(_) => super::show::describe(value),
     };
     let error = Error::new(format!(
         "{what} \"{name}\" must be {}, not {got}",
@@ -221,7 +221,7 @@ impl Options {
             fail!("option \"{name}\" is not declared");
         };
         T::from_script(value, &self.host).ok_or_else(|| {
-            let got = super::display::describe(value);
+            let got = super::show::describe(value);
             Error::new(format!(
                 "option \"{name}\" must be {}, not {got}",
                 T::expected()

@@ -7,10 +7,10 @@ use rhai::{Dynamic, Engine, FuncRegistration, Module, NativeCallContext};
 
 use super::call::dispatch;
 use super::context::Host;
-use super::display::Rich;
 use super::function::{Form, ScriptFn};
 use super::functions::TOPICS;
 use super::value::ScriptValue;
+use crate::report::Display;
 
 /// A group of functions, one file of `functions/`.
 pub struct Topic {
@@ -28,7 +28,7 @@ pub struct TypeEntry {
     pub summary: &'static str,
     pub id: TypeId,
     line: fn(&Dynamic) -> Option<String>,
-    show: fn(&Dynamic) -> Option<Rich>,
+    show: fn(&Dynamic) -> Option<Display>,
     install: fn(&mut Engine),
 }
 
@@ -100,7 +100,7 @@ impl Registry {
     }
 
     /// The full display of a value of one of our types.
-    pub fn show(&self, value: &Dynamic) -> Option<Rich> {
+    pub fn show(&self, value: &Dynamic) -> Option<Display> {
         (self.type_of(value)?.show)(value)
     }
 

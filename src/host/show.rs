@@ -2,8 +2,8 @@
 
 use rhai::{Array, Dynamic, FnPtr, Map};
 
-use super::display::{Rich, type_name};
 use super::registry::Registry;
+use crate::report::Display;
 
 /// Elements of an array or map that are shown before "… n more".
 const MOST: usize = 1000;
@@ -47,10 +47,10 @@ pub fn text(registry: &Registry, value: &Dynamic) -> String {
 }
 
 /// What the prompt shows for a value, in at most `width` columns where that can be.
-pub fn rich(registry: &Registry, value: &Dynamic, width: usize) -> Rich {
+pub fn rich(registry: &Registry, value: &Dynamic, width: usize) -> Display {
     registry
         .show(value)
-        .unwrap_or_else(|| Rich::Text(wrapped(registry, value, 0, width)))
+        .unwrap_or_else(|| Display::Text(wrapped(registry, value, 0, width)))
 }
 
 fn wrapped(registry: &Registry, value: &Dynamic, indent: usize, width: usize) -> String {
@@ -135,5 +135,39 @@ fn plain(value: &Dynamic) -> String {
     match text.contains("::") {
         true => type_name(value),
         false => text,
+    }
+}
+
+/// A value in an error message: its type, and the value if it is short.
+pub fn describe(value: &Dynamic) -> String {
+    if value.is_unit() {
+        return "()".into();
+    }
+    let name = type_name(value);
+    match value.is_int() || value.is_float() || value.is_bool() {
+        true => format!("{name} {value}"),
+        false => article(&name),
+    }
+}
+
+fn article(name: &str) -> String {
+    let vowel = name.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U']);
+    format!("{} {name}", if vowel { "an" } else { "a" })
+}
+
+/// The type's name as signatures write it.
+pub fn type_name(value: &Dynamic) -> String {
+    rename(value.type_name()).to_string()
+}
+
+/// The engine's name of a type as signatures write it.
+pub fn rename(name: &str) -> &str {
+    match name.trim() {
+        "i64" => "int",
+        "f64" => "float",
+        "Fn" => "function",
+        "&str | ImmutableString | String" | "ImmutableString" | "&str" | "String" => "string",
+        "()" => "()",
+        other => other.rsplit("::").next().unwrap_or(other),
     }
 }

@@ -46,7 +46,7 @@ fn in_order(
     order.as_bool().map_err(|_| {
         error(format!(
             "a comparator must give a number or a bool, not {}",
-            super::display::describe(&order)
+            super::show::describe(&order)
         ))
     })
 }

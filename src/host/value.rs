@@ -7,7 +7,7 @@ use rhai::{Array, Dynamic, FnPtr, Map};
 
 use super::call::Callback;
 use super::context::Host;
-use super::display::Rich;
+use crate::report::Display;
 
 /// A Rust type that scripts hold: a cheap handle (clones share their content).
 pub trait ScriptValue: Clone + Send + Sync + 'static {
@@ -20,8 +20,8 @@ pub trait ScriptValue: Clone + Send + Sync + 'static {
     fn line(&self) -> String;
 
     /// What the prompt shows for it.
-    fn show(&self) -> Rich {
-        Rich::Text(self.line())
+    fn show(&self) -> Display {
+        Display::Text(self.line())
     }
 }
 

@@ -130,7 +130,6 @@ mod tests {
         for code in [
             "1 +",
             "let x =",
-            "let x",
             "(",
             "[1,",
             "#{",
@@ -154,7 +153,6 @@ mod tests {
             "/// doc",
             "1; /// doc",
             "x.",
-            "let f = |x|",
             "switch x {",
             "import",
             "try { 1 }",

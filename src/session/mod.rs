@@ -21,7 +21,8 @@ pub use diagnose::{Diagnostic, Frame, Problem};
 pub use panics::silence as silence_panics;
 
 use crate::diag::{Error, Result};
-use crate::host::{Host, Rich, Setup, engine, show};
+use crate::host::{Host, Setup, engine, show};
+use crate::report::Display;
 use history::History;
 use underscore::Word;
 
@@ -208,7 +209,7 @@ impl Session {
     }
 
     /// What the prompt shows for a value; nothing for `()`.
-    pub fn show(&self, value: &Dynamic, width: usize) -> Option<Rich> {
+    pub fn show(&self, value: &Dynamic, width: usize) -> Option<Display> {
         (!value.is_unit()).then(|| show::rich(self.host.registry(), value, width))
     }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::host::function::Form;
-use crate::host::{Clock, Display, Recorder};
+use crate::host::{Clock, Event, Recorder};
+use crate::report::Terminal;
 
 struct Still;
 
@@ -45,7 +46,7 @@ impl Bench {
         lines.extend(
             self.session
                 .show(&outcome.value, 80)
-                .map(|rich| rich.plain(80)),
+                .map(|display| display.render(&Terminal::default())),
         );
         lines.extend(outcome.problem.map(|problem| problem.render(false)));
         lines.join("\n")
@@ -56,10 +57,10 @@ impl Bench {
     }
 }
 
-fn printed(display: &Display) -> Option<String> {
-    match display {
-        Display::Rich(rich) => Some(rich.plain(80)),
-        Display::Progress(_) => None,
+fn printed(event: &Event) -> Option<String> {
+    match event {
+        Event::Show(rich) => Some(rich.render(&Terminal::default())),
+        Event::Progress(_) => None,
     }
 }
 
@@ -269,7 +270,10 @@ fn errors_in_one_look() {
         &["unknown variable lss", "did you mean loss?"],
     );
     check("let seen = 1;", &[]);
-    check("fn f() { seen }", &["functions don't see", "global::seen"]);
+    check(
+        "fn f() { seen } f()",
+        &["functions don't see", "global::seen"],
+    );
     check(
         "randm()",
         &["unknown function randm()", "did you mean random?"],
@@ -299,7 +303,12 @@ fn errors_in_one_look() {
         "json(1, #{pretty: 1})",
         &["option \"pretty\" must be bool, not int 1"],
     );
-    check("#{a: 1}.b", &["no key \"b\""]);
+    check("let m = #{steps: 1};", &[]);
+    check(
+        "m.stpes",
+        &["the map has no key \"stpes\"", "did you mean \"steps\"?"],
+    );
+    check("m[\"qq\"]", &["no key \"qq\"", "ask first"]);
     check("[1][3]", &["index 3 is outside"]);
     check("\"abc", &["the string is not closed"]);
     check(

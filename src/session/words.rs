@@ -1,13 +1,13 @@
 //! The engine's errors in our words, with our signatures and the nearest names.
 
-use rhai::{EvalAltResult, LexError, ParseErrorType};
+use rhai::{EvalAltResult, LexError, Map, ParseErrorType};
 
 use super::diagnose::{Context, Problem};
 use super::lexer::{Kind, lex};
 use crate::diag::{self, Error};
-use crate::host::display::rename;
 use crate::host::error::words;
 use crate::host::function::ScriptFn;
+use crate::host::show::rename;
 
 /// An explained error.
 pub(super) struct Words {
@@ -50,9 +50,7 @@ pub(super) fn explain(error: &EvalAltResult, context: &Context) -> Words {
         EvalAltResult::ErrorVariableNotFound(name, _) => variable(name, context),
         EvalAltResult::ErrorFunctionNotFound(signature, _) => function(signature, context),
         EvalAltResult::ErrorDotExpr(text, _) => property(text, context),
-        EvalAltResult::ErrorPropertyNotFound(name, _) => {
-            Words::new(format!("the map has no key \"{name}\""), None)
-        }
+        EvalAltResult::ErrorPropertyNotFound(name, _) => key(name, context),
         EvalAltResult::ErrorMismatchDataType(expected, got, _) => Words::new(
             format!("expected {}, got {}", rename(expected), rename(got)),
             None,
@@ -102,6 +100,23 @@ fn parsing(error: &ParseErrorType, context: &Context) -> Words {
         ParseErrorType::UnexpectedEOF => Words::new("the code ends too early", None),
         other => Words::new(lower_first(&other.to_string()), None),
     }
+}
+
+/// A map has no such key; the maps of the session may tell which one is meant.
+fn key(name: &str, context: &Context) -> Words {
+    let maps = context
+        .scope
+        .iter_raw()
+        .filter_map(|(_, _, value)| value.read_lock::<Map>());
+    let keys: Vec<String> = maps
+        .flat_map(|map| map.keys().map(ToString::to_string).collect::<Vec<_>>())
+        .collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let hint = match diag::nearest(name, &keys) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => format!("ask first whether it is there: \"{name}\" in map"),
+    };
+    Words::new(format!("the map has no key \"{name}\""), Some(hint))
 }
 
 fn variable(name: &str, context: &Context) -> Words {

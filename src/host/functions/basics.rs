@@ -7,7 +7,7 @@ use rhai::Dynamic;
 use crate::diag::{Error, Result};
 use crate::fail;
 use crate::host::engine::SHOWN;
-use crate::host::{Call, Display, Kind, ScriptFn, Topic, function, help, show};
+use crate::host::{Call, Kind, ScriptFn, Topic, function, help, show};
 
 pub(super) const TOPIC: Topic = Topic {
     name: "basics",
@@ -73,9 +73,9 @@ fn print() -> ScriptFn {
         .run(|call| {
             let registry = call.host.registry();
             if let [one] = call.rest(0).collect::<Vec<_>>()[..]
-                && let Some(rich) = registry.show(one)
+                && let Some(display) = registry.show(one)
             {
-                call.host.show(Display::Rich(rich));
+                call.host.show(display);
                 return Ok(SHOWN.to_string());
             }
             let texts: Vec<String> = call.rest(0).map(|v| show::text(registry, v)).collect();
@@ -105,7 +105,7 @@ fn name_of(value: &Dynamic) -> Result<String> {
         Some(function) => Ok(function.fn_name().to_string()),
         None => fail!(
             "there is no help for {}; give a name as a string",
-            crate::host::display::describe(value)
+            crate::host::show::describe(value)
         ),
     }
 }
@@ -153,7 +153,7 @@ fn param(call: &mut Call) -> Result<Dynamic> {
         true => Ok(text.into()),
         false => fail!(
             "--{name} can't be given on the command line: its default is {}",
-            crate::host::display::describe(&default)
+            crate::host::show::describe(&default)
         ),
     }
 }

@@ -1,35 +1,60 @@
-//! Numbers and tables as text.
+//! Numbers, tables and plots as text.
+
+use std::path::PathBuf;
 
 use rhai::{Array, Dynamic, Map};
 
-use crate::diag::Result;
+use crate::diag::{Context as _, Result};
 use crate::fail;
-use crate::host::display::{Rich, Table, describe};
-use crate::host::{Call, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, show};
+use crate::host::{
+    Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, show,
+};
+use crate::report::{Cell, Display, Plot, Table};
 
 pub(super) const TOPIC: Topic = Topic {
     name: "text",
-    summary: "Numbers and tables as text.",
+    summary: "Numbers, tables and plots.",
     functions,
-    types: || vec![TypeEntry::of::<Table>()],
+    types: || vec![TypeEntry::of::<Table>(), TypeEntry::of::<Plot>()],
 };
 
 impl ScriptValue for Table {
     const NAME: &'static str = "Table";
-    const SUMMARY: &'static str = "Rows and columns of text.";
+    const SUMMARY: &'static str = "Rows and columns of text and numbers.";
 
     fn line(&self) -> String {
+        let count = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+        let columns = self.columns().count();
         format!(
-            "Table({} rows, {} columns)",
-            self.rows.len(),
-            self.columns.len()
+            "Table({}, {})",
+            count(self.rows().len(), "row"),
+            count(columns, "column")
         )
     }
 
-    fn show(&self) -> Rich {
-        Rich::Table(self.clone())
+    fn show(&self) -> Display {
+        Display::Table(self.clone())
     }
 }
+
+impl ScriptValue for Plot {
+    const NAME: &'static str = "Plot";
+    const SUMMARY: &'static str = "Lines through points.";
+
+    fn line(&self) -> String {
+        format!("Plot({:?}, {} lines)", self.title, self.series.len())
+    }
+
+    fn show(&self) -> Display {
+        Display::Plot(self.clone())
+    }
+}
+
+const PLOT: &[Key] = &[
+    Key::text("title", "", "Stands above the plot."),
+    Key::text("x", "", "Label of the horizontal axis."),
+    Key::text("y", "", "Label of the vertical axis."),
+];
 
 fn functions() -> Vec<ScriptFn> {
     vec![
@@ -48,46 +73,68 @@ fn functions() -> Vec<ScriptFn> {
         function("table", "A table of maps (the keys are the columns) or of arrays.")
             .param("rows", Kind::Array, "Maps or arrays, one a row.")
             .optional("columns", Kind::Array, "The columns' names, in order; all if left out.")
+            .options(&[Key::text("title", "", "Stands above the table.")])
             .returns("Table")
             .example(
                 "table([#{name: \"a\", score: 1.5}, #{name: \"b\", score: 10.0}])",
-                "──────────────\n name   score \n══════════════\n a        1.5 \n b       10.0 \n──────────────",
+                "╭──────┬───────╮\n│ name │ score │\n├──────┼───────┤\n│ a    │  1.50 │\n│ b    │ 10.00 │\n╰──────┴───────╯",
             )
             .run(table),
+        function("plot", "A line plot of numbers, or of several arrays of them by name.")
+            .param("data", Kind::Either(&[Kind::Array, Kind::Map]), "Numbers, or a map from names to arrays of numbers.")
+            .options(PLOT)
+            .returns("Plot")
+            .example("[plot([1, 4, 9], #{title: \"squares\"})]", "[Plot(\"squares\", 1 lines)]")
+            .run(plot),
+        method::<Plot>("save", "Writes the plot as an SVG file.")
+            .param("path", Kind::Path(&["svg"]), "The file.")
+            .run(|call| {
+                let path: PathBuf = call.get("path")?;
+                let svg = call.receiver::<Plot>()?.to_svg(800, 450)?;
+                std::fs::write(&path, svg).with_context(|| format!("can't write {}", path.display()))
+            }),
     ]
 }
 
 fn table(call: &mut Call) -> Result<Table> {
     let rows: Array = call.get::<Vec<Dynamic>>("rows")?;
-    let columns: Option<Vec<String>> = call.get("columns")?;
-    let columns = columns.unwrap_or_else(|| column_names(&rows));
-    let cell = |value: &Dynamic| show::text(call.host.registry(), value);
-    let mut table = Table {
-        columns,
-        rows: Vec::with_capacity(rows.len()),
-    };
+    let names: Option<Vec<String>> = call.get("columns")?;
+    let names = names.unwrap_or_else(|| column_names(&rows));
+    let mut table = Table::new(
+        call.options.get::<String>("title")?,
+        names.iter().map(String::as_str),
+    );
     for row in &rows {
-        let cells: Vec<String> = if let Some(map) = row.read_lock::<Map>() {
-            table
-                .columns
-                .iter()
-                .map(|name| map.get(name.as_str()).map_or(String::new(), cell))
-                .collect()
+        let cells: Vec<Cell> = if let Some(map) = row.read_lock::<Map>() {
+            let cell_of = |name: &String| {
+                map.get(name.as_str())
+                    .map_or(Cell::Empty, |v| cell(call, v))
+            };
+            names.iter().map(cell_of).collect()
         } else if let Some(items) = row.read_lock::<Array>() {
-            items.iter().map(cell).collect()
+            items.iter().map(|item| cell(call, item)).collect()
         } else {
-            fail!("a row must be a map or an array, not {}", describe(row));
-        };
-        if cells.len() != table.columns.len() {
             fail!(
-                "a row has {} cells, but there are {} columns",
-                cells.len(),
-                table.columns.len()
+                "a row must be a map or an array, not {}",
+                show::describe(row)
             );
-        }
-        table.rows.push(cells);
+        };
+        table.push(cells)?;
     }
     Ok(table)
+}
+
+fn cell(call: &Call, value: &Dynamic) -> Cell {
+    if value.is_unit() {
+        return Cell::Empty;
+    }
+    let number = value
+        .as_int()
+        .map(Cell::Int)
+        .or_else(|_| value.as_float().map(Cell::Real));
+    number
+        .or_else(|_| value.as_bool().map(Cell::Bool))
+        .unwrap_or_else(|_| Cell::Text(show::text(call.host.registry(), value)))
 }
 
 /// The keys of all maps in the order of first sight, or numbers for arrays.
@@ -95,16 +142,37 @@ fn column_names(rows: &[Dynamic]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for row in rows {
         if let Some(map) = row.read_lock::<Map>() {
-            for key in map
-                .keys()
-                .filter(|key| !names.iter().any(|name| name == key.as_str()))
-                .collect::<Vec<_>>()
-            {
-                names.push(key.to_string());
+            for key in map.keys() {
+                if !names.iter().any(|name| name == key.as_str()) {
+                    names.push(key.to_string());
+                }
             }
         } else if let Some(items) = row.read_lock::<Array>() {
             names.extend((names.len()..items.len()).map(|at| at.to_string()));
         }
     }
     names
+}
+
+fn plot(call: &mut Call) -> Result<Plot> {
+    let title: String = call.options.get("title")?;
+    let plot = Plot::new(title).labels(
+        call.options.get::<String>("x")?,
+        call.options.get::<String>("y")?,
+    );
+    let data: Dynamic = call.get("data")?;
+    let Some(lines) = data.read_lock::<Map>() else {
+        return Ok(plot.values("", &call.get::<Vec<f64>>("data")?));
+    };
+    lines.iter().try_fold(plot, |plot, (name, values)| {
+        let values = values.read_lock::<Array>().map(|items| {
+            let number =
+                |item: &Dynamic| item.as_float().or_else(|_| item.as_int().map(|n| n as f64));
+            items.iter().map(number).collect::<Result<Vec<f64>, _>>()
+        });
+        match values {
+            Some(Ok(values)) => Ok(plot.values(name.as_str(), &values)),
+            _ => fail!("line \"{name}\" must be an array of numbers"),
+        }
+    })
 }
