@@ -71,31 +71,30 @@ fn input(session: &mut Session, terminal: &Terminal, code: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Splits code where it is complete. Each piece keeps its place by empty lines before it. Code with a syntax
-/// error stays whole: nothing runs before the error is told.
+/// Splits code where it is complete, so that lines need no `;` just as at the prompt. Each piece keeps its place
+/// by empty lines before it. Of code with a syntax error only that piece is left: nothing runs before it is told.
 fn pieces(code: &str) -> Vec<String> {
     let checker = Checker::new();
-    if checker.check(code) != Completeness::Complete {
-        return vec![code.to_string()];
-    }
     let lines: Vec<&str> = code.split_inclusive('\n').collect();
     let mut pieces = Vec::new();
     let (mut start, mut piece) = (0, String::new());
     for (at, line) in lines.iter().enumerate() {
         piece.push_str(line);
-        let goes_on = lines[at + 1..]
-            .iter()
-            .find(|l| !l.trim().is_empty())
-            .is_some_and(|l| continues(l));
-        if piece.trim().is_empty() || goes_on || checker.check(&piece) != Completeness::Complete {
-            continue;
+        let verdict = checker.check(&piece);
+        if verdict == Completeness::Invalid {
+            return vec![format!("{}{piece}", "\n".repeat(start))];
         }
-        pieces.push(format!("{}{piece}", "\n".repeat(start)));
-        start = at + 1;
-        piece.clear();
+        let mut rest = lines[at + 1..]
+            .iter()
+            .filter(|line| !line.trim().is_empty());
+        let goes_on = rest.next().is_some_and(|line| continues(line));
+        if verdict == Completeness::Complete && !goes_on && !piece.trim().is_empty() {
+            pieces.push(format!("{}{piece}", "\n".repeat(start)));
+            (start, piece) = (at + 1, String::new());
+        }
     }
     if !piece.trim().is_empty() {
-        pieces.push(format!("{}{piece}", "\n".repeat(start)));
+        return vec![format!("{}{piece}", "\n".repeat(start))];
     }
     pieces
 }
@@ -107,12 +106,11 @@ fn continues(line: &str) -> bool {
         .split(|c: char| !c.is_alphanumeric())
         .next()
         .unwrap_or("");
+    let comment = line.starts_with("//") || line.starts_with("/*");
     matches!(word, "else" | "catch" | "while" | "until")
-        || line.starts_with([
-            '.', '?', '+', '-', '*', '/', '%', '&', '|', '=', '<', '>', ')', ']', '}', ',', '(',
-            '[',
-        ]) && !line.starts_with("//")
-            && !line.starts_with("/*")
+        || (line.starts_with([
+            '.', '?', '+', '*', '/', '%', '&', '|', '=', '<', '>', ')', ']', '}', ',',
+        ]) && !comment)
 }
 
 #[cfg(test)]
@@ -131,7 +129,9 @@ mod tests {
             "let x = [1]\n  .len();\n\nx",
             &["let x = [1]\n  .len();\n", "\n\n\nx"],
         );
-        check("1;\n)", &["1;\n)"]);
+        check("let x = 1\nx\n", &["let x = 1\n", "\nx\n"]);
+        check("1;\n)", &["\n)"]);
+        check("1;\nf(", &["\nf("]);
         check("", &[]);
     }
 }

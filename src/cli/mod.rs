@@ -1,5 +1,10 @@
 //! The command line: the prompt, scripts, `-e`, pipes, and the subcommands.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a shell prints and hands time, place and environment down as arguments"
+)]
 
 mod batch;
 mod interrupts;

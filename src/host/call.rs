@@ -100,7 +100,8 @@ fn run(
     };
     let options = take_options(function, host, &mut args)?;
     for (param, value) in function.params.iter().zip(&args) {
-        if !param.kind.accepts(value) && !(param.optional && value.is_unit()) {
+        let left_out = param.optional && value.is_unit();
+        if !left_out && !param.kind.accepts(value) {
             return Err(mismatch("parameter", param.name, &param.kind, value)
                 .or_hint(format!("it is called as {}", function.signature())));
         }

@@ -1,3 +1,5 @@
+//! Whole evaluations: what cells show, what lives on between them, how they fail.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -219,7 +221,7 @@ fn imports_live_on() {
 }
 
 #[derive(Clone)]
-struct Counted(#[allow(dead_code)] Arc<Guard>);
+struct Counted(#[allow(dead_code, reason = "it counts by being dropped")] Arc<Guard>);
 
 struct Guard(Arc<AtomicUsize>);
 
@@ -258,6 +260,11 @@ fn errors_in_one_look() {
          called from In [2]:1:15 in outer\n1 | fn outer(x) { inner(x) }\n  |               ^\n  \
          called from In [3]:1:1\n1 | outer(3)\n  | ^",
     );
+}
+
+#[test]
+fn errors_name_the_way_out() {
+    let mut bench = Bench::new();
     let mut check = |code: &str, words: &[&str]| {
         let shown = bench.shows(code);
         assert!(
