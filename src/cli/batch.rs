@@ -107,7 +107,7 @@ fn continues(line: &str) -> bool {
         .next()
         .unwrap_or("");
     let comment = line.starts_with("//") || line.starts_with("/*");
-    matches!(word, "else" | "catch" | "while" | "until")
+    matches!(word, "else" | "catch")
         || (line.starts_with([
             '.', '?', '+', '*', '/', '%', '&', '|', '=', '<', '>', ')', ']', '}', ',',
         ]) && !comment)
@@ -130,7 +130,8 @@ mod tests {
             &["let x = [1]\n  .len();\n", "\n\n\nx"],
         );
         check("let x = 1\nx\n", &["let x = 1\n", "\nx\n"]);
-        check("1;\n)", &["\n)"]);
+        check("1;\nlet 3 = 4", &["\nlet 3 = 4"]);
+        check("do { 1 }\nwhile x", &["do { 1 }\nwhile x"]);
         check("1;\nf(", &["\nf("]);
         check("", &[]);
     }
