@@ -1,4 +1,5 @@
 //! The one integration test binary; a module a topic.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod formats;
 mod tidy;

@@ -28,12 +28,7 @@ const LINES_MAX: usize = 500;
 const EMPTY_NAMES: [&str; 6] = ["util", "utils", "helper", "helpers", "common", "misc"];
 
 /// Modules that are declared and not written yet.
-const STUBS: [&str; 4] = [
-    "src/mil/proto/mod.rs",
-    "src/mil/text/mod.rs",
-    "src/package/mod.rs",
-    "src/weights/mod.rs",
-];
+const STUBS: [&str; 1] = ["src/package/mod.rs"];
 
 /// Modules in which `unsafe` may be written: Objective-C and memory maps.
 const UNSAFE_HOMES: [&str; 3] = ["engine/apple", "package", "weights"];

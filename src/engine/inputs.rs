@@ -2,19 +2,8 @@
 
 use super::Features;
 use crate::diag::{Context, Error, Result};
-use crate::fail;
 use crate::numeric::{Array, DType};
-use crate::package::{Description, Feature, FeatureKind, Flexibility, FunctionDescription};
-
-impl Description {
-    /// The interface of `name`, or an error that names the nearest function.
-    pub fn function(&self, name: &str) -> Result<&FunctionDescription> {
-        let known = self.functions.keys().map(String::as_str);
-        self.functions
-            .get(name)
-            .ok_or_else(|| Error::unknown("function", name, known))
-    }
-}
+use crate::package::{Feature, FeatureKind, FunctionDescription};
 
 /// The inputs as the program takes them: every name known, every shape allowed, element types as
 /// declared, absent optional inputs filled with their default.
@@ -36,38 +25,12 @@ pub fn prepare(function: &FunctionDescription, given: &Features) -> Result<Featu
 
 /// `value` as `feature` declares it, if its shape is one that `feature` allows.
 pub fn fit(feature: &Feature, value: &Array) -> Result<Array> {
-    let name = &feature.name;
+    feature.accepts(value.shape())?;
     match &feature.kind {
-        FeatureKind::Array {
-            dtype,
-            shape,
-            flexibility,
-            ..
-        } => {
-            if !allows(flexibility, shape, value.shape()) {
-                fail!(
-                    "\"{name}\" has shape {:?}, expected {}",
-                    value.shape(),
-                    in_words(flexibility, shape)
-                );
-            }
-            value.cast(*dtype).with_context(|| format!("\"{name}\""))
-        }
-        FeatureKind::Image {
-            channels,
-            height,
-            width,
-        } => {
-            let expected = [1, *channels, *height, *width];
-            if value.shape() != expected {
-                fail!(
-                    "image \"{name}\" has shape {:?}, expected {expected:?} (1, channels, height, width)",
-                    value.shape()
-                );
-            }
-            Ok(value.clone())
-        }
-        FeatureKind::Other(kind) => fail!("\"{name}\" is a {kind}, and only arrays can be given"),
+        FeatureKind::Array { dtype, .. } => value
+            .cast(*dtype)
+            .with_context(|| format!("\"{}\"", feature.name)),
+        _ => Ok(value.clone()),
     }
 }
 
@@ -88,13 +51,9 @@ fn default_of(feature: &Feature) -> Result<Option<Array>> {
             Error::new(format!("input \"{}\" is missing", feature.name)).hint(format!(
                 "expected {}",
                 match &feature.kind {
-                    FeatureKind::Array {
-                        dtype,
-                        shape,
-                        flexibility,
-                        ..
-                    } => format!("{dtype} of shape {}", in_words(flexibility, shape)),
-                    FeatureKind::Image { .. } => "an image".to_string(),
+                    FeatureKind::Array { dtype, .. } =>
+                        format!("{dtype} of shape {}", feature.shapes()),
+                    FeatureKind::Image { .. } => format!("an image of shape {}", feature.shapes()),
                     FeatureKind::Other(kind) => kind.clone(),
                 }
             )),
@@ -102,45 +61,10 @@ fn default_of(feature: &Feature) -> Result<Option<Array>> {
     }
 }
 
-fn allows(flexibility: &Flexibility, default: &[usize], shape: &[usize]) -> bool {
-    match flexibility {
-        Flexibility::Fixed => shape == default,
-        Flexibility::Enumerated(shapes) => {
-            shape == default || shapes.iter().any(|allowed| allowed == shape)
-        }
-        Flexibility::Ranges(ranges) => {
-            shape.len() == ranges.len()
-                && shape.iter().zip(ranges).all(|(extent, (low, high))| {
-                    extent >= low && high.is_none_or(|high| *extent <= high)
-                })
-        }
-    }
-}
-
-fn in_words(flexibility: &Flexibility, default: &[usize]) -> String {
-    match flexibility {
-        Flexibility::Fixed => format!("{default:?}"),
-        Flexibility::Enumerated(shapes) => {
-            let shapes: Vec<String> = shapes.iter().map(|shape| format!("{shape:?}")).collect();
-            format!("one of {}", shapes.join(", "))
-        }
-        Flexibility::Ranges(ranges) => {
-            let ranges: Vec<String> = ranges
-                .iter()
-                .map(|(low, high)| match high {
-                    Some(high) if high == low => low.to_string(),
-                    Some(high) => format!("{low} to {high}"),
-                    None => format!("{low} or more"),
-                })
-                .collect();
-            format!("[{}]", ranges.join(", "))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::package::Flexibility;
 
     fn feature(name: &str, dtype: DType, shape: &[usize], flexibility: Flexibility) -> Feature {
         Feature {

@@ -203,6 +203,14 @@ impl Operation {
 }
 
 impl Argument {
+    /// An argument of these bindings: a single one is never [`Argument::Many`].
+    pub fn of(mut bindings: Vec<Binding>) -> Self {
+        match bindings.len() {
+            1 => Argument::One(bindings.remove(0)),
+            _ => Argument::Many(bindings),
+        }
+    }
+
     /// The bindings, in order.
     pub fn bindings(&self) -> &[Binding] {
         match self {

@@ -3,10 +3,12 @@
 mod array;
 mod dtype;
 mod json;
+mod packing;
 mod rng;
 pub mod stats;
 
 pub use array::Array;
 pub use dtype::DType;
 pub use json::{from_json, to_json};
+pub use packing::{pack, unpack};
 pub use rng::Rng;

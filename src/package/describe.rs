@@ -1,7 +1,10 @@
 //! What a bundle says of itself: inputs, outputs, states, functions, metadata.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
+use crate::diag::{Error, Result};
+use crate::fail;
 use crate::numeric::DType;
 
 /// The interface of a model.
@@ -25,6 +28,8 @@ pub struct FunctionDescription {
     pub predicted_feature: Option<String>,
     /// Name of the probabilities output of a classifier.
     pub predicted_probabilities: Option<String>,
+    /// Labels of a classifier, in the order of its probabilities.
+    pub class_labels: Vec<String>,
 }
 
 /// A named input, output or state.
@@ -39,8 +44,8 @@ pub struct Feature {
 /// What a feature holds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FeatureKind {
-    /// A multi-array (of a state too). `shape` is the default shape; `default` fills an absent
-    /// optional input.
+    /// A multi-array (of a state too). `shape` is the default shape, empty where the model does not
+    /// say; `default` fills an absent optional input.
     Array {
         dtype: DType,
         shape: Vec<usize>,
@@ -49,12 +54,24 @@ pub enum FeatureKind {
     },
     /// An image, seen by the program as `[1, channels, height, width]`.
     Image {
-        channels: usize,
+        color: Color,
         height: usize,
         width: usize,
+        /// Of `[height, width]`.
+        flexibility: Flexibility,
     },
-    /// `Int64`, `Double`, `String`, `Dictionary` or `Sequence`.
+    /// `Int64`, `Double`, `String`, `Dictionary<String>`, `Dictionary<Int64>`, `Sequence<String>` or
+    /// `Sequence<Int64>`.
     Other(String),
+}
+
+/// Channels of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Color {
+    Gray,
+    Rgb,
+    Bgr,
+    GrayFp16,
 }
 
 /// Which shapes an input may take.
@@ -75,4 +92,210 @@ pub struct Metadata {
     pub version: String,
     /// Key to value, as the author set them.
     pub user: BTreeMap<String, String>,
+}
+
+impl Description {
+    /// The interface of the function `name`.
+    pub fn function(&self, name: &str) -> Result<&FunctionDescription> {
+        let known = self.functions.keys().map(String::as_str);
+        let unknown = || Error::unknown("function", name, known);
+        self.functions.get(name).ok_or_else(unknown)
+    }
+}
+
+impl FunctionDescription {
+    /// The input called `name`.
+    pub fn input(&self, name: &str) -> Result<&Feature> {
+        find(&self.inputs, "input", name)
+    }
+
+    /// The output called `name`.
+    pub fn output(&self, name: &str) -> Result<&Feature> {
+        find(&self.outputs, "output", name)
+    }
+
+    /// The state called `name`.
+    pub fn state(&self, name: &str) -> Result<&Feature> {
+        find(&self.states, "state", name)
+    }
+}
+
+fn find<'a>(features: &'a [Feature], what: &str, name: &str) -> Result<&'a Feature> {
+    let found = features.iter().find(|f| f.name == name);
+    found.ok_or_else(|| Error::unknown(what, name, features.iter().map(|f| f.name.as_str())))
+}
+
+impl Feature {
+    /// A multi-array of fixed shape.
+    pub fn array(name: impl Into<String>, dtype: DType, shape: &[usize]) -> Self {
+        Feature {
+            name: name.into(),
+            description: String::new(),
+            optional: false,
+            kind: FeatureKind::Array {
+                dtype,
+                shape: shape.to_vec(),
+                flexibility: Flexibility::Fixed,
+                default: None,
+            },
+        }
+    }
+
+    /// Whether the feature can take a value of `shape`; the error names what it can take.
+    pub fn accepts(&self, shape: &[usize]) -> Result<()> {
+        let fits = match &self.kind {
+            FeatureKind::Array {
+                shape: default,
+                flexibility,
+                ..
+            } => match flexibility {
+                Flexibility::Fixed => default.is_empty() || default == shape,
+                Flexibility::Enumerated(shapes) => {
+                    default == shape || shapes.iter().any(|s| s == shape)
+                }
+                Flexibility::Ranges(ranges) => in_ranges(ranges, shape),
+            },
+            FeatureKind::Image {
+                color,
+                height,
+                width,
+                flexibility,
+            } => match (shape, flexibility) {
+                ([1, channels, size @ ..], _)
+                    if *channels != color.channels() || size.len() != 2 =>
+                {
+                    false
+                }
+                ([1, _, size @ ..], Flexibility::Fixed) => size == [*height, *width],
+                ([1, _, size @ ..], Flexibility::Enumerated(sizes)) => {
+                    sizes.iter().any(|s| s == size)
+                }
+                ([1, _, size @ ..], Flexibility::Ranges(ranges)) => in_ranges(ranges, size),
+                _ => false,
+            },
+            FeatureKind::Other(kind) => {
+                fail!(
+                    "\"{}\" is a {kind}, and only arrays can be given",
+                    self.name
+                )
+            }
+        };
+        if !fits {
+            fail!(
+                "\"{}\" has shape {shape:?}, expected {}",
+                self.name,
+                self.shapes()
+            );
+        }
+        Ok(())
+    }
+
+    /// The shapes that the feature can take, in words: `[1, 1 to 512]`, `one of [1, 8], [1, 16]`.
+    pub fn shapes(&self) -> String {
+        match &self.kind {
+            FeatureKind::Array {
+                shape, flexibility, ..
+            } => shapes(&[], shape, flexibility),
+            FeatureKind::Image {
+                color,
+                height,
+                width,
+                flexibility,
+            } => shapes(&[1, color.channels()], &[*height, *width], flexibility),
+            FeatureKind::Other(kind) => kind.clone(),
+        }
+    }
+}
+
+impl Color {
+    pub fn channels(self) -> usize {
+        match self {
+            Color::Gray | Color::GrayFp16 => 1,
+            Color::Rgb | Color::Bgr => 3,
+        }
+    }
+}
+
+fn in_ranges(ranges: &[(usize, Option<usize>)], shape: &[usize]) -> bool {
+    ranges.len() == shape.len()
+        && ranges
+            .iter()
+            .zip(shape)
+            .all(|((low, high), size)| size >= low && high.is_none_or(|high| *size <= high))
+}
+
+fn shapes(prefix: &[usize], default: &[usize], flexibility: &Flexibility) -> String {
+    let fixed = |shape: &[usize]| format!("{:?}", [prefix, shape].concat());
+    match flexibility {
+        Flexibility::Fixed => fixed(default),
+        Flexibility::Enumerated(shapes) => {
+            let shapes: Vec<String> = shapes.iter().map(|shape| fixed(shape)).collect();
+            format!("one of {}", shapes.join(", "))
+        }
+        Flexibility::Ranges(ranges) => {
+            let prefix = prefix.iter().map(|size| (*size, Some(*size)));
+            let mut text = String::from("[");
+            for (i, (low, high)) in prefix.chain(ranges.iter().copied()).enumerate() {
+                text.push_str(if i > 0 { ", " } else { "" });
+                let _ = match high {
+                    Some(high) if high == low => write!(text, "{low}"),
+                    Some(high) => write!(text, "{low} to {high}"),
+                    None => write!(text, "{low} or more"),
+                };
+            }
+            text + "]"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feature(flexibility: Flexibility) -> Feature {
+        let mut feature = Feature::array("ids", DType::Int32, &[1, 8]);
+        if let FeatureKind::Array { flexibility: f, .. } = &mut feature.kind {
+            *f = flexibility;
+        }
+        feature
+    }
+
+    #[test]
+    fn refused_shapes_name_the_expected_ones() {
+        let ranges = Flexibility::Ranges(vec![(1, Some(1)), (1, Some(512))]);
+        let open = Flexibility::Ranges(vec![(1, Some(1)), (2, None)]);
+        let listed = Flexibility::Enumerated(vec![vec![1, 8], vec![1, 16]]);
+        for (flexibility, good, bad, expected) in [
+            (Flexibility::Fixed, vec![1, 8], vec![8], "[1, 8]"),
+            (ranges, vec![1, 512], vec![1, 513], "[1, 1 to 512]"),
+            (open, vec![1, 5000], vec![1, 1], "[1, 2 or more]"),
+            (listed, vec![1, 16], vec![1, 9], "one of [1, 8], [1, 16]"),
+        ] {
+            let feature = feature(flexibility);
+            feature.accepts(&good).unwrap();
+            let error = feature.accepts(&bad).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("\"ids\" has shape {bad:?}, expected {expected}")
+            );
+        }
+    }
+
+    #[test]
+    fn images_take_their_channels_and_size() {
+        let image = Feature {
+            kind: FeatureKind::Image {
+                color: Color::Rgb,
+                height: 4,
+                width: 6,
+                flexibility: Flexibility::Ranges(vec![(4, None), (6, Some(9))]),
+            },
+            ..feature(Flexibility::Fixed)
+        };
+        image.accepts(&[1, 3, 40, 9]).unwrap();
+        assert_eq!(image.shapes(), "[1, 3, 4 or more, 6 to 9]");
+        for bad in [&[1, 1, 4, 6][..], &[1, 3, 4, 10], &[3, 4, 6], &[]] {
+            assert!(image.accepts(bad).is_err());
+        }
+    }
 }

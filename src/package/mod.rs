@@ -1,22 +1,41 @@
 //! Core ML bundles on disk: `.mlmodelc`, `.mlpackage`, bare `.mlmodel`; reading, writing, describing.
 
+#![allow(dead_code, reason = "writing bundles is not wired up yet")]
+
+mod coremldata;
+mod derive;
 mod describe;
 mod digest;
+mod encode;
+mod files;
+mod flexible;
+mod interface;
+mod manifest;
+mod metadata;
+mod open;
 
-pub use describe::{Description, Feature, FeatureKind, Flexibility, FunctionDescription, Metadata};
+pub use describe::{
+    Color, Description, Feature, FeatureKind, Flexibility, FunctionDescription, Metadata,
+};
 pub use digest::digest;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::diag::Result;
-use crate::mil::{Program, Value};
+use self::files::{Files, Weights};
+use crate::diag::{Context, Result};
+use crate::fail;
+use crate::mil::{Data, Program, Value};
 use crate::numeric::Array;
 
 /// An ML Program with its description and its weights.
+///
+/// Weights stay in their files, mapped when first used; clones share them.
+#[derive(Clone)]
 pub struct Bundle {
     pub program: Program,
     pub description: Description,
+    weights: Weights,
 }
 
 /// The form in which a bundle is written.
@@ -29,24 +48,50 @@ pub enum Format {
 }
 
 impl Bundle {
-    /// Reads a bundle; the form is told by what the path holds. Weights are mapped, not read.
-    pub fn open(_path: &Path) -> Result<Self> {
-        unimplemented!()
+    /// Reads a bundle; the form is told by what the path holds: a `.mlmodelc` or `.mlpackage` folder,
+    /// a `.mlmodel` file, a file of MIL text. Weights are mapped, not read.
+    ///
+    /// A pipeline, or a model that is not an ML Program, is an error that names the type.
+    pub fn open(path: &Path) -> Result<Self> {
+        open::open(path)
     }
 
-    /// A bundle of a compiled model that is kept in memory: (relative path, content) of each file.
-    pub fn from_files(_name: &str, _files: &[(&str, &'static [u8])]) -> Result<Self> {
-        unimplemented!()
+    /// A bundle of a model that is kept in memory: (relative path, content) of each file.
+    pub fn from_files(name: &str, files: &[(&str, &'static [u8])]) -> Result<Self> {
+        let files = Files::Memory {
+            name: name.to_owned(),
+            files: files.iter().map(|(p, b)| ((*p).to_owned(), *b)).collect(),
+        };
+        open::folder(files).with_context(|| name)
     }
 
     /// A new bundle of a program whose weights are immediate arrays.
-    pub fn new(_program: Program, _description: Description) -> Self {
-        unimplemented!()
+    pub fn new(program: Program, description: Description) -> Self {
+        Self::of(program, description, Weights::none())
+    }
+
+    fn of(program: Program, description: Description, weights: Weights) -> Self {
+        Self {
+            program,
+            description,
+            weights,
+        }
     }
 
     /// The array of an immediate or blob value.
-    pub fn resolve(&self, _value: &Value) -> Result<Array> {
-        unimplemented!()
+    pub fn resolve(&self, value: &Value) -> Result<Array> {
+        match (&value.data, value.ty.dtype(), value.ty.shape()) {
+            (Data::Array(array), ..) => Ok(array.clone()),
+            (Data::Blob { path, offset }, Some(dtype), Some(shape)) => self
+                .weights
+                .blob(path)?
+                .read(*offset, dtype, &shape)
+                .with_context(|| path),
+            (Data::Blob { path, offset }, ..) => {
+                fail!("the weight at offset {offset} of {path} has no fixed shape")
+            }
+            _ => fail!("the value is not a tensor of numbers"),
+        }
     }
 
     /// Writes the whole bundle to `path` in the form its extension names; nothing is left behind

@@ -1,22 +1,15 @@
-//! Core ML's weight blobs (`weight.bin`), both ways, memory-mapped.
+//! Core ML's weight blobs (`weight.bin`), both ways, and the codecs of compressed weights.
+//!
+//! A blob file is little-endian: a storage header of 64 bytes (u32 count, u32 version = 2), then
+//! entries aligned to 64 bytes, each 64 bytes of metadata followed by the data. Metadata: u32
+//! sentinel `0xDEADBEEF`, u32 element type, u64 size of the data in bytes, u64 absolute offset of the
+//! data, u64 padding in bits (sub-byte types only). Shapes are not stored. A program refers to an
+//! entry by the offset of its metadata.
 
-use std::path::Path;
+mod blob;
+pub mod codec;
+mod layout;
+mod writer;
 
-use crate::diag::Result;
-use crate::numeric::{Array, DType};
-
-/// A memory-mapped weight file.
-pub struct Blob {}
-
-impl Blob {
-    /// Maps `path` and checks its header.
-    pub fn open(_path: &Path) -> Result<Self> {
-        unimplemented!()
-    }
-
-    /// The entry whose metadata stands at `offset`, as an array of `dtype` and `shape`; sub-byte
-    /// elements are unpacked to a byte each.
-    pub fn read(&self, _offset: u64, _dtype: DType, _shape: &[usize]) -> Result<Array> {
-        unimplemented!()
-    }
-}
+pub use blob::Blob;
+pub use writer::BlobWriter;

@@ -1,5 +1,14 @@
 //! Apple's compiled `model.mil`, both dialects: lexer, parser and printer.
 
+mod lexer;
+mod literal;
+mod number;
+mod parser;
+mod printer;
+#[cfg(test)]
+mod tests;
+mod types;
+
 use super::Program;
 use crate::diag::Result;
 
@@ -12,12 +21,26 @@ pub enum Dialect {
     V1_3,
 }
 
-/// Parses a `model.mil`; errors carry `source`, line and column.
-pub fn parse(_text: &str, _source: &str) -> Result<(Program, Dialect)> {
-    unimplemented!()
+impl Dialect {
+    /// The dialect in which Apple's compiler writes a model of `specification_version`.
+    pub fn of_specification(specification_version: i32) -> Self {
+        if specification_version >= 9 {
+            Dialect::V1_3
+        } else {
+            Dialect::V1_0
+        }
+    }
 }
 
-/// Prints a program as Apple's compiler writes it.
-pub fn print(_program: &Program, _dialect: Dialect) -> String {
-    unimplemented!()
+/// Parses a `model.mil`; errors carry `source`, line and column.
+///
+/// Both dialects are read anywhere, mixed too, in any layout; the returned one is what the head says.
+/// Every literal is checked against its declared type and shape.
+pub fn parse(text: &str, source: &str) -> Result<(Program, Dialect)> {
+    parser::Parser::new(text, source)?.program()
+}
+
+/// Prints a program as Apple's compiler writes it, down to the layout.
+pub fn print(program: &Program, dialect: Dialect) -> String {
+    printer::program(program, dialect)
 }

@@ -1,0 +1,140 @@
+//! Ways through a program: operations with nested blocks, counts, sizes.
+
+use std::collections::BTreeMap;
+
+use super::opset;
+use super::{Binding, Block, Data, Function, Operation, Program, Value};
+use crate::numeric::DType;
+
+impl Program {
+    /// How often each operation occurs, in all functions and nested blocks.
+    pub fn op_histogram(&self) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        for function in self.functions.values() {
+            for operation in function.operations() {
+                *counts.entry(operation.op.as_str()).or_insert(0) += 1;
+            }
+        }
+        counts
+    }
+
+    /// Bytes of constants by element type, as stored (sub-byte types packed); a blob that several
+    /// constants share counts once.
+    pub fn weight_sizes(&self) -> BTreeMap<DType, u64> {
+        let mut sizes = BTreeMap::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for function in self.functions.values() {
+            for value in function.operations().flat_map(Operation::values) {
+                let fresh = match &value.data {
+                    Data::Blob { path, offset } => seen.insert((path.as_str(), *offset)),
+                    Data::Array(_) => true,
+                    _ => false,
+                };
+                if let (true, Some(dtype), Some(shape)) =
+                    (fresh, value.ty.dtype(), value.ty.shape())
+                {
+                    let bits = shape.iter().fold(dtype.bits() as u64, |n, size| {
+                        n.saturating_mul(*size as u64)
+                    });
+                    *sizes.entry(dtype).or_insert(0) += bits.div_ceil(8);
+                }
+            }
+        }
+        sizes
+    }
+}
+
+impl Function {
+    /// All operations in program order; a nested block's follow the operation that holds it.
+    pub fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.block.operations()
+    }
+
+    /// The lowest Core ML specification version that has the function's opset, if it is known.
+    pub fn specification(&self) -> Option<i32> {
+        opset::specification(&self.opset)
+    }
+}
+
+impl Block {
+    /// All operations in program order; a nested block's follow the operation that holds it.
+    pub fn operations(&self) -> impl Iterator<Item = &Operation> {
+        let mut stack = vec![self.operations.iter()];
+        std::iter::from_fn(move || {
+            loop {
+                let Some(operation) = stack.last_mut()?.next() else {
+                    stack.pop();
+                    continue;
+                };
+                let nested = operation.blocks.iter().rev();
+                stack.extend(nested.map(|block| block.operations.iter()));
+                return Some(operation);
+            }
+        })
+    }
+}
+
+impl Operation {
+    /// The literal and blob values of its attributes and arguments.
+    pub fn values(&self) -> impl Iterator<Item = &Value> {
+        let bindings = self.inputs.values().flat_map(|a| a.bindings());
+        let literals = bindings.filter_map(|binding| match binding {
+            Binding::Value(value) => Some(value),
+            Binding::Name(_) => None,
+        });
+        self.attributes.values().chain(literals)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::mil::text::parse;
+    use crate::numeric::DType;
+
+    #[test]
+    fn nested_blocks_are_walked_in_order() {
+        let text = "program(1.3){func main<ios18>(bool p){
+            fp16 a = const()[val = fp16(1)];
+            tensor<int4, [9]> w = const()[val = tensor<int4, [9]>(BLOBFILE(path = string(\"f\"), offset = uint64(64)))];
+            tensor<int4, [9]> v = const()[val = tensor<int4, [9]>(BLOBFILE(path = string(\"f\"), offset = uint64(64)))];
+            fp16 b = cond(pred = p) () { fp16 c = relu(x = a); } -> (c) () { fp16 d = tanh(x = a); } -> (d);
+            fp16 e = relu(x = b); } -> (e); }";
+        let program = parse(text, "t").unwrap().0;
+        program.check().unwrap();
+        let ops: Vec<&str> = program.functions["main"]
+            .operations()
+            .map(|op| op.op.as_str())
+            .collect();
+        assert_eq!(
+            ops,
+            ["const", "const", "const", "cond", "relu", "tanh", "relu"]
+        );
+        assert_eq!(program.op_histogram()["relu"], 2);
+        assert_eq!(
+            program.weight_sizes(),
+            [(DType::Fp16, 2), (DType::Int4, 5)].into()
+        );
+        assert_eq!(program.functions["main"].specification(), Some(9));
+    }
+
+    #[test]
+    fn undefined_and_doubled_names_are_found() {
+        for (body, message) in [
+            (
+                "fp16 a = relu(x = b);",
+                "operation relu \"a\": the value \"b\" is used",
+            ),
+            ("fp16 x = relu(x = x);", "the value \"x\" is defined twice"),
+            ("fp16 b = relu(x = x);", "the value \"a\" is used"),
+        ] {
+            let text = format!("program(1.3){{func main<ios18>(fp16 x){{{body}}} -> (a);}}");
+            let error = parse(&text, "t")
+                .unwrap()
+                .0
+                .check()
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+}

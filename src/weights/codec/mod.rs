@@ -1,0 +1,1 @@
+//! Decompression of weights: the `constexpr_*` operations as functions on arrays.
