@@ -29,6 +29,7 @@ pub mod weights;
 pub mod engine;
 
 pub mod objectives;
+pub mod optim;
 
 pub mod host;
 pub mod session;

@@ -3,8 +3,10 @@
 //! Every module returns [`Result`]. An [`Error`] gathers context on its way up; the shells render it.
 
 mod interrupt;
+mod named;
 
 pub use interrupt::Interrupt;
+pub(crate) use named::named;
 
 use std::fmt;
 

@@ -3,8 +3,7 @@
 //! A reward may be missing (the judge abstained or failed): such a completion counts in no mean and
 //! gets advantage 0, as in TRL. It is never scored 0.
 
-use super::names::named;
-use crate::diag::Result;
+use crate::diag::{Result, named};
 use crate::fail;
 use crate::numeric::stats::{mean, std};
 

@@ -2,11 +2,10 @@
 
 use candle_core::Tensor;
 
-use super::names::named;
 use super::pairs::{Pairs, expected, share_greater};
 use super::stable::{logsigmoid, positive_part, sigmoid};
 use super::{Loss, Objective, mean};
-use crate::diag::Result;
+use crate::diag::{Result, named};
 use crate::fail;
 
 named! {

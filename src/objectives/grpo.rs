@@ -7,9 +7,8 @@ use candle_core::{D, Tensor};
 
 use super::kl::Kl;
 use super::masked::{count, keep, mean_all, row_means, row_sums};
-use super::names::named;
 use super::{Loss, Objective, scalar};
-use crate::diag::Result;
+use crate::diag::{Result, named};
 use crate::fail;
 
 named! {

@@ -2,8 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::names::named;
-use crate::diag::Result;
+use crate::diag::{Result, named};
 
 named! {
     /// With r = log ρ − log π of the sampled token (Schulman, "Approximating KL divergence", 2020).

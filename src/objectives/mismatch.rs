@@ -4,9 +4,8 @@
 use candle_core::Tensor;
 
 use super::masked::{keep, row_sums};
-use super::names::named;
 use super::values;
-use crate::diag::Result;
+use crate::diag::{Result, named};
 use crate::fail;
 
 /// With d = log π_trainer − log π_sampler per kept token and the ratio e^d.

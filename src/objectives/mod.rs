@@ -15,7 +15,6 @@ mod kto;
 pub mod logprobs;
 pub mod masked;
 mod mismatch;
-mod names;
 mod orpo;
 mod pairs;
 mod reward_model;
