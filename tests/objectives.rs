@@ -257,7 +257,7 @@ impl Bandit {
 
     /// Where GRPO ends: one batch per answer, weighted by the answer's probability, is the expectation.
     fn grpo(&self, grpo: Grpo, scaled: bool) -> Vec<f64> {
-        self.descend(400, 1.0, |logprobs| {
+        self.descend(400, 2.0, |logprobs| {
             let p = logprobs.exp()?.detach();
             let probabilities = values(&p)?;
             let mean: f64 = probabilities.iter().zip(REWARDS).map(|(p, r)| p * r).sum();
