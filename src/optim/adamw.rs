@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use candle_core::backprop::GradStore;
 
 use super::parameters::{find, to_array, to_tensor};
-use super::{Gradients, Parameters};
+use super::{Gradients, NamedArrays, Parameters};
 use crate::diag::{Context, Result};
 use crate::fail;
 use crate::numeric::{Array, DType};
@@ -117,7 +117,7 @@ impl AdamW {
     }
 
     /// The state by name: `<parameter>.m`, `<parameter>.v` and `steps`.
-    pub fn export(&self) -> Result<Vec<(String, Array)>> {
+    pub fn export(&self) -> Result<NamedArrays> {
         let steps = Array::from_i64s(DType::Int64, vec![1], &[self.steps as i64])?;
         let mut arrays = vec![("steps".to_owned(), steps)];
         for ((name, _), moments) in self.parameters.iter().zip(&self.moments) {

@@ -12,5 +12,5 @@ pub use accumulate::Accumulator;
 pub use adamw::{AdamW, AdamWOptions};
 pub use check::check_gradients;
 pub use gradients::Gradients;
-pub use parameters::Parameters;
+pub use parameters::{NamedArrays, Parameters};
 pub use schedule::{Decay, Schedule};

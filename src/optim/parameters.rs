@@ -6,6 +6,9 @@ use crate::diag::Result;
 use crate::fail;
 use crate::numeric::{Array, DType};
 
+/// Arrays by name, as checkpoints hold them.
+pub type NamedArrays = Vec<(String, Array)>;
+
 /// Named variables in the order in which they were added. A clone shares the variables.
 #[derive(Debug, Clone, Default)]
 pub struct Parameters(Vec<(String, Var)>);
@@ -53,7 +56,7 @@ impl Parameters {
     }
 
     /// The values by name, exact.
-    pub fn export(&self) -> Result<Vec<(String, Array)>> {
+    pub fn export(&self) -> Result<NamedArrays> {
         let one = |(name, var): (&str, &Var)| Ok((name.to_owned(), to_array(var)?));
         self.iter().map(one).collect()
     }
@@ -135,7 +138,7 @@ mod tests {
         let target = parameters(1.0);
         let before = target.export().unwrap();
         let good = parameters(5.0).export().unwrap();
-        let check = |change: &dyn Fn(&mut Vec<(String, Array)>), expected: &str| {
+        let check = |change: &dyn Fn(&mut NamedArrays), expected: &str| {
             let mut arrays = good.clone();
             change(&mut arrays);
             let error = target.import(&arrays).unwrap_err();
