@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "writing bundles is not wired up yet")]
 
+mod constant;
 mod coremldata;
 mod derive;
 mod describe;
@@ -14,6 +15,7 @@ mod manifest;
 mod metadata;
 mod open;
 
+pub use constant::is_constant;
 pub use describe::{
     Color, Description, Feature, FeatureKind, Flexibility, FunctionDescription, Metadata,
 };

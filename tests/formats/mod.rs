@@ -1,5 +1,7 @@
 //! Reading and writing Core ML bundles, on real models where `RLAIF_MODELS` names their folder.
 
+mod npz;
+
 use std::path::{Path, PathBuf};
 
 use rlaif_repl::mil::{Program, text};
@@ -158,4 +160,24 @@ fn every_bundle_opens_and_its_weights_resolve() {
         }
     }
     eprintln!("{opened} bundles, {weights} weights, {absent} in absent files");
+}
+
+#[test]
+fn compressed_weights_decode_bit_for_bit() {
+    let Some(models) = models() else { return };
+    let references = find(&models, &|path| {
+        path.to_str().unwrap().ends_with(".dequant.npz")
+    });
+    let mut compared = 0;
+    for path in &references {
+        let stem = path.to_str().unwrap().trim_end_matches(".dequant.npz");
+        let bundle = Bundle::open(Path::new(&format!("{stem}.mlpackage"))).unwrap();
+        for expected in npz::read(&std::fs::read(path).unwrap()) {
+            let weight = bundle.weight("main", &expected.name).unwrap();
+            assert_eq!(weight.shape(), expected.shape, "{stem} {}", expected.name);
+            assert!(weight.bytes() == expected.bytes, "{stem} {}", expected.name);
+            compared += 1;
+        }
+    }
+    assert!(references.len() >= 20 && compared > 100);
 }

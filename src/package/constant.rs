@@ -1,0 +1,191 @@
+//! Values of constants, compressed ones decompressed.
+
+use std::collections::BTreeMap;
+
+use super::Bundle;
+use crate::diag::{Context, Error, Result};
+use crate::fail;
+use crate::mil::{Binding, Block, Operation, Value};
+use crate::numeric::{Array, DType};
+use crate::weights::codec;
+
+impl Bundle {
+    /// The array that `name` stands for in `function`: a `const`, or a compressed weight
+    /// (`constexpr_*`), decompressed together with what it is made from.
+    pub fn weight(&self, function: &str, name: &str) -> Result<Array> {
+        let Some(function) = self.program.functions.get(function) else {
+            let known = self.program.functions.keys().map(String::as_str);
+            return Err(Error::unknown("function", function, known));
+        };
+        let definitions = definitions(&function.block);
+        self.weight_among(&definitions, name)
+    }
+
+    fn weight_among(&self, definitions: &Definitions, name: &str) -> Result<Array> {
+        let Some((operation, output)) = definitions.get(name) else {
+            let weights = definitions.iter().filter(|(_, (op, _))| is_constant(op));
+            return Err(Error::unknown(
+                "weight",
+                name,
+                weights.map(|(name, _)| *name),
+            ));
+        };
+        let mut known = |name: &str| self.weight_among(definitions, name);
+        let mut arrays = self.evaluate(operation, &mut known)?;
+        Ok(arrays.swap_remove(*output))
+    }
+
+    /// The results of a constant operation, an array for each of its outputs; `known` gives the arrays
+    /// of the names that it refers to.
+    pub fn evaluate(
+        &self,
+        operation: &Operation,
+        known: &mut dyn FnMut(&str) -> Result<Array>,
+    ) -> Result<Vec<Array>> {
+        let mut parameters = Parameters {
+            bundle: self,
+            operation,
+            known,
+        };
+        let place = || format!("{} \"{}\"", operation.op, operation.label());
+        let arrays = evaluate(operation, &mut parameters).with_context(place)?;
+        let expected = operation.outputs.iter().map(|output| &output.ty);
+        for (array, ty) in arrays.iter().zip(expected) {
+            if ty.dtype() != Some(array.dtype()) || ty.shape().as_deref() != Some(array.shape()) {
+                return Err(Error::new(format!(
+                    "its value is {} of shape {:?}, which is not the declared type",
+                    array.dtype(),
+                    array.shape()
+                ))
+                .context(place()));
+            }
+        }
+        Ok(arrays)
+    }
+}
+
+/// Whether the operation's results are known without any input: `const` and `constexpr_*`.
+pub fn is_constant(operation: &Operation) -> bool {
+    operation.op == "const" || operation.op.starts_with("constexpr_")
+}
+
+/// Value name → its operation and which output of it.
+type Definitions<'a> = BTreeMap<&'a str, (&'a Operation, usize)>;
+
+fn definitions(block: &Block) -> Definitions<'_> {
+    let mut definitions = BTreeMap::new();
+    for operation in block.operations() {
+        for (i, output) in operation.outputs.iter().enumerate() {
+            definitions.insert(output.name.as_str(), (operation, i));
+        }
+    }
+    definitions
+}
+
+fn evaluate(operation: &Operation, p: &mut Parameters) -> Result<Vec<Array>> {
+    let one = |array| Ok(vec![array]);
+    let two = |(mask, values)| Ok(vec![mask, values]);
+    match operation.op.as_str() {
+        "const" => one(p.array("val")?),
+        "constexpr_affine_dequantize" => one(codec::affine_dequantize(
+            &p.array("quantized_data")?,
+            &p.array("scale")?,
+            &p.array("zero_point")?,
+            p.integer("axis")?.unwrap_or(0),
+        )?),
+        "constexpr_lut_to_dense" => match p.shape()? {
+            Some(shape) => one(codec::lut_to_dense_packed(
+                &p.array("indices")?,
+                &p.array("lut")?,
+                &shape,
+            )?),
+            None => one(codec::lut_to_dense(
+                &p.array("indices")?,
+                &p.array("lut")?,
+                p.integer("vector_axis")?,
+            )?),
+        },
+        "constexpr_blockwise_shift_scale" => one(codec::blockwise_shift_scale(
+            &p.array("data")?,
+            &p.array("scale")?,
+            p.optional("offset")?.as_ref(),
+        )?),
+        "constexpr_sparse_to_dense" => match p.shape()? {
+            Some(shape) => one(codec::sparse_to_dense_packed(
+                &p.array("nonzero_data")?,
+                &p.array("mask")?,
+                &shape,
+            )?),
+            None => one(codec::sparse_to_dense(
+                &p.array("nonzero_data")?,
+                &p.array("mask")?,
+            )?),
+        },
+        "constexpr_lut_to_sparse" => two(codec::lut_to_sparse(
+            &p.array("indices_mask")?,
+            &p.array("indices_nonzero_data")?,
+            &p.array("lut")?,
+            p.integer("vector_axis")?,
+        )?),
+        "constexpr_sparse_blockwise_shift_scale" => two(codec::sparse_blockwise_shift_scale(
+            &p.array("data_mask")?,
+            &p.array("nonzero_data")?,
+            &p.array("scale")?,
+            p.optional("offset")?.as_ref(),
+        )?),
+        "constexpr_cast" => {
+            let output = operation
+                .outputs
+                .first()
+                .and_then(|output| output.ty.dtype());
+            one(codec::cast(
+                &p.array("source_val")?,
+                output.unwrap_or(DType::Fp32),
+            )?)
+        }
+        other => fail!("{other} is not a constant"),
+    }
+}
+
+/// What an operation is given, as attribute (iOS 16) or argument (iOS 18).
+struct Parameters<'a> {
+    bundle: &'a Bundle,
+    operation: &'a Operation,
+    known: &'a mut dyn FnMut(&str) -> Result<Array>,
+}
+
+impl Parameters<'_> {
+    fn array(&mut self, name: &str) -> Result<Array> {
+        let missing = || Error::new(format!("the parameter \"{name}\" is missing"));
+        self.optional(name)?.ok_or_else(missing)
+    }
+
+    fn optional(&mut self, name: &str) -> Result<Option<Array>> {
+        let array = |value: &Value| self.bundle.resolve(value);
+        let argument = self.operation.inputs.get(name).map(|a| a.bindings());
+        match (argument, self.operation.attributes.get(name)) {
+            (Some([Binding::Value(value)]), _) | (None, Some(value)) => array(value).map(Some),
+            (Some([Binding::Name(value)]), _) => (self.known)(value).map(Some),
+            (None, None) => Ok(None),
+            _ => fail!("the parameter \"{name}\" has several values"),
+        }
+    }
+
+    fn integer(&mut self, name: &str) -> Result<Option<i64>> {
+        let array = self.optional(name)?;
+        Ok(array.and_then(|array| array.to_i64s().first().copied()))
+    }
+
+    /// The parameter `shape` of iOS 16's forms; those of iOS 18 have none.
+    fn shape(&mut self) -> Result<Option<Vec<usize>>> {
+        let Some(array) = self.optional("shape")? else {
+            return Ok(None);
+        };
+        let extent = |extent: i64| match usize::try_from(extent) {
+            Ok(extent) => Ok(extent),
+            Err(_) => fail!("the shape has a negative extent"),
+        };
+        let shape = array.to_i64s().into_iter().map(extent);
+        shape.collect::<Result<_>>().map(Some)
+    }
+}
