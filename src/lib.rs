@@ -15,15 +15,17 @@
 //!  3  generate → models    convert    objectives    optim
 //!  2  engine {portable, apple}
 //!  1  package → weights, mil    data → tokenizer    report    runs
-//!  0  numeric → diag
+//!  0  numeric, files → diag
 //! ```
 
 pub mod diag;
+pub mod files;
 pub mod numeric;
 
 pub mod mil;
 pub mod package;
 pub mod report;
+pub mod tokenizer;
 pub mod weights;
 
 pub mod engine;

@@ -8,14 +8,15 @@ use super::source::{Source, root};
 /// Each module and the modules that it may use, in the order of the map, from below.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("diag", &[]),
+    ("files", &["diag"]),
     ("numeric", &["diag"]),
     ("mil", &["numeric", "diag"]),
     ("weights", &["numeric", "diag"]),
     ("package", &["weights", "mil", "numeric", "diag"]),
     ("report", &["numeric", "diag"]),
-    ("runs", &["numeric", "diag"]),
-    ("tokenizer", &["numeric", "diag"]),
-    ("data", &["tokenizer", "numeric", "diag"]),
+    ("runs", &["files", "numeric", "diag"]),
+    ("tokenizer", &["files", "numeric", "diag"]),
+    ("data", &["tokenizer", "files", "numeric", "diag"]),
     ("engine", &["package", "weights", "mil", "numeric", "diag"]),
     ("optim", &["numeric", "diag"]),
     ("objectives", &["engine", "numeric", "diag"]),

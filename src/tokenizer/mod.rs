@@ -1,0 +1,201 @@
+//! Text to token ids and back, over the `tokenizers` crate: Hugging Face's `tokenizer.json`.
+
+mod chatml;
+mod specials;
+mod spelling;
+mod train;
+
+pub use chatml::{Message, chatml};
+pub use specials::Specials;
+pub use train::train_bpe;
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::diag::{Context, Error, Result};
+use crate::fail;
+use crate::files;
+use spelling::Spelling;
+
+/// A tokenizer with the ids of its special tokens.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    spelling: Spelling,
+    specials: Specials,
+    chat_template: Option<String>,
+}
+
+impl Tokenizer {
+    /// Loads a `tokenizer.json`, or the one in a folder; `tokenizer_config.json` and
+    /// `special_tokens_map.json` beside it say which tokens are special.
+    pub fn load(path: &Path) -> Result<Self> {
+        let file = if path.is_dir() {
+            path.join("tokenizer.json")
+        } else {
+            path.to_owned()
+        };
+        if !file.exists() {
+            return Err(Error::new(format!("there is no {}", file.display()))
+                .hint("a tokenizer is a Hugging Face tokenizer.json"));
+        }
+        let beside = |name: &str| -> Result<Option<Value>> {
+            let path = file.with_file_name(name);
+            if !path.exists() {
+                return Ok(None);
+            }
+            let parsed = serde_json::from_str(&files::read_text(&path)?);
+            let parsed = parsed.map_err(|error| Error::new(error.to_string()));
+            Ok(Some(parsed.with_context(|| path.display().to_string())?))
+        };
+        let configs = [
+            beside("tokenizer_config.json")?,
+            beside("special_tokens_map.json")?,
+        ];
+        let configs: Vec<Value> = configs.into_iter().flatten().collect();
+        Self::read(&files::read(&file)?, &configs).with_context(|| file.display().to_string())
+    }
+
+    /// Reads the content of a `tokenizer.json`; special tokens are found by their usual names.
+    pub fn from_bytes(content: &[u8]) -> Result<Self> {
+        Self::read(content, &[])
+    }
+
+    fn read(content: &[u8], configs: &[Value]) -> Result<Self> {
+        let json: Value = serde_json::from_slice(content)
+            .map_err(|error| Error::new(format!("not a tokenizer.json: {error}")))?;
+        let inner = tokenizers::Tokenizer::from_bytes(content)
+            .map_err(|error| Error::new(format!("not a tokenizer.json: {error}")))?;
+        let mut tokenizer = Self::wrap(inner, &json)?;
+        tokenizer.specials = Specials::find(&tokenizer.inner, &json, configs)?;
+        tokenizer.chat_template = configs
+            .iter()
+            .find_map(|config| config.get("chat_template")?.as_str().map(str::to_owned));
+        Ok(tokenizer)
+    }
+
+    fn wrap(mut inner: tokenizers::Tokenizer, json: &Value) -> Result<Self> {
+        // Files saved after training an embedding model cut and pad silently.
+        inner.with_truncation(None).map_err(foreign)?;
+        inner.with_padding(None);
+        Ok(Self {
+            spelling: Spelling::of(json),
+            specials: Specials::find(&inner, json, &[])?,
+            chat_template: None,
+            inner,
+        })
+    }
+
+    /// The ids of `text`; names of special tokens in it become those tokens.
+    ///
+    /// `add_special` adds what the file's post-processor adds (often a beginning-of-text token), unless
+    /// the text already begins or ends so: specials are never doubled.
+    pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>> {
+        let encoding = self.inner.encode_fast(text, add_special).map_err(foreign)?;
+        let mut ids = encoding.get_ids().to_vec();
+        if add_special {
+            let doubled = |at: Option<&[u32]>, id: Option<u32>| match (at, id) {
+                (Some([a, b]), Some(id)) => *a == id && *b == id,
+                _ => false,
+            };
+            if doubled(ids.get(..2), self.specials.bos) {
+                ids.remove(0);
+            }
+            let last_two = ids.len().saturating_sub(2);
+            if doubled(ids.get(last_two..), self.specials.eos) {
+                ids.pop();
+            }
+        }
+        Ok(ids)
+    }
+
+    /// The text of `ids`; an id outside of the vocabulary is an error.
+    ///
+    /// An incomplete UTF-8 sequence shows as U+FFFD.
+    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String> {
+        if let Some(bad) = ids.iter().find(|id| self.token(**id).is_none()) {
+            return Err(self.outside(*bad));
+        }
+        self.inner.decode(ids, skip_special).map_err(foreign)
+    }
+
+    /// The token as the vocabulary spells it (`Ġthe`, `▁the`).
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// The bytes that the token stands for (` the`); not always whole characters.
+    pub fn token_bytes(&self, id: u32) -> Result<Vec<u8>> {
+        let Some(token) = self.token(id) else {
+            return Err(self.outside(id));
+        };
+        let added = self.inner.get_added_tokens_decoder();
+        Ok(match added.get(&id) {
+            Some(added) => added.content.clone().into_bytes(),
+            None => self.spelling.bytes(&token),
+        })
+    }
+
+    /// The id of a token as the vocabulary spells it.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// Number of tokens, added ones included. A model's logits may be wider, by padding.
+    pub fn vocab_size(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    pub fn specials(&self) -> &Specials {
+        &self.specials
+    }
+
+    /// Whether decoding can skip this token.
+    pub fn is_special(&self, id: u32) -> bool {
+        let added = self.inner.get_added_tokens_decoder();
+        added.get(&id).is_some_and(|token| token.special)
+    }
+
+    /// The Jinja chat template of `tokenizer_config.json`, as text.
+    pub fn chat_template(&self) -> Option<&str> {
+        self.chat_template.as_deref()
+    }
+
+    /// The content of `tokenizer.json`.
+    pub fn to_json(&self) -> Result<String> {
+        self.inner.to_string(true).map_err(foreign)
+    }
+
+    /// The content of `tokenizer_config.json` that [`load`](Self::load) reads back.
+    pub fn config_json(&self) -> String {
+        let mut config = serde_json::Map::new();
+        for (key, id) in self.specials.named() {
+            config.extend(
+                id.and_then(|id| self.token(id))
+                    .map(|t| (key.into(), t.into())),
+            );
+        }
+        let template = self.chat_template.as_deref();
+        config.extend(template.map(|t| ("chat_template".to_owned(), t.into())));
+        format!("{:#}", Value::Object(config))
+    }
+
+    fn outside(&self, id: u32) -> Error {
+        let size = self.vocab_size();
+        Error::new(format!(
+            "token id {id} is outside of the vocabulary of {size}"
+        ))
+    }
+}
+
+fn foreign(error: tokenizers::Error) -> Error {
+    Error::new(format!("tokenizer: {error}"))
+}
+
+fn config_error(key: &str, token: &str) -> Result<u32> {
+    fail!("{key} \"{token}\" is not in the vocabulary")
+}
+
+#[cfg(test)]
+mod tests;
