@@ -26,7 +26,7 @@ use crate::diag::{Context, Error, Interrupt, Result};
 use crate::fail;
 use crate::mil;
 use crate::numeric::DType;
-use crate::package::{Bundle, Description, Feature, FeatureKind, FunctionDescription};
+use crate::package::{Bundle, Description, FeatureKind, FunctionDescription};
 use execute::{Schedule, Scope};
 use plan::Plan;
 
@@ -307,7 +307,7 @@ impl Engine for Portable {
         state: Option<&mut dyn State>,
     ) -> Result<Features> {
         let Function { plan, schedule } = self.function(function)?;
-        let described = &self.bundle.description.functions[function];
+        let described = self.bundle.description.function(function)?;
         let values = self.values(described, plan, inputs)?;
         let mut fresh = States::new(
             &plan.inputs,
@@ -344,51 +344,18 @@ impl Portable {
         plan: &Plan,
         inputs: &Features,
     ) -> Result<BTreeMap<String, Value>> {
-        let known = || described.inputs.iter().map(|f| f.name.as_str());
-        if let Some(name) = inputs.keys().find(|name| !known().any(|k| k == *name)) {
-            return Err(Error::unknown("input", name, known()));
-        }
+        let float = float(self.options.precision);
         let mut values = BTreeMap::new();
-        for feature in &described.inputs {
-            let Some(array) = inputs.get(&feature.name) else {
-                values.insert(feature.name.clone(), self.absent(feature)?);
-                continue;
+        for (name, array) in super::inputs::prepare(described, inputs)? {
+            let declared = plan.inputs.iter().find(|input| input.name == name);
+            let array = match declared.and_then(|input| input.ty.dtype()) {
+                Some(dtype) => array.cast(dtype)?,
+                None => array,
             };
-            // feature.accepts(array.shape())?;
-            let declared = plan.inputs.iter().find(|i| i.name == feature.name);
-            let dtype = declared.and_then(|i| i.ty.dtype()).unwrap_or(array.dtype());
-            let float = float(self.options.precision);
-            let value = Value::from_array(array.clone(), float, &self.options.device)?;
-            let value = match dtype.is_float() == array.dtype().is_float() {
-                true => value,
-                false => Value::from_array(value.to_array(dtype)?, float, &self.options.device)?,
-            };
-            values.insert(feature.name.clone(), value);
+            let value = Value::from_array(array, float, &self.options.device)?;
+            values.insert(name, value);
         }
         Ok(values)
-    }
-
-    /// The default of an optional input that was left out.
-    fn absent(&self, feature: &Feature) -> Result<Value> {
-        match &feature.kind {
-            FeatureKind::Array {
-                dtype,
-                shape,
-                default: Some(value),
-                ..
-            } if feature.optional => {
-                let values = vec![*value; shape.iter().product()];
-                let array = match dtype.is_float() {
-                    true => crate::numeric::Array::from_f64s(*dtype, shape.clone(), &values)?,
-                    false => {
-                        let values: Vec<i64> = values.iter().map(|v| *v as i64).collect();
-                        crate::numeric::Array::from_i64s(*dtype, shape.clone(), &values)?
-                    }
-                };
-                Value::from_array(array, float(self.options.precision), &self.options.device)
-            }
-            _ => fail!("input \"{}\" is missing", feature.name),
-        }
     }
 }
 
