@@ -22,9 +22,11 @@ pub mod diag;
 pub mod files;
 pub mod numeric;
 
+pub mod data;
 pub mod mil;
 pub mod package;
 pub mod report;
+pub mod runs;
 pub mod tokenizer;
 pub mod weights;
 
