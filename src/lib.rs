@@ -38,4 +38,6 @@ pub mod optim;
 pub mod host;
 pub mod session;
 
+pub mod repl;
+
 pub mod cli;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::interrupts;
-use super::terminal::Terminal;
 use crate::diag::{Context as _, Result};
+use crate::repl::Terminal;
 use crate::session::{Checker, Completeness, Outcome, Problem, Session};
 
 /// What to run.
@@ -45,7 +45,7 @@ fn report(terminal: &Terminal, outcome: &Outcome) -> ExitCode {
     let Some(problem) = &outcome.problem else {
         return ExitCode::SUCCESS;
     };
-    terminal.message(&problem.render(terminal.colour));
+    terminal.message(&problem.render(terminal.colour()));
     match problem.problem {
         Problem::Interrupted => ExitCode::from(interrupts::CODE),
         _ => ExitCode::FAILURE,

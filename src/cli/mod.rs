@@ -9,7 +9,6 @@
 mod batch;
 mod interrupts;
 mod reference;
-mod terminal;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -21,9 +20,9 @@ use clap::{Parser, Subcommand};
 
 use crate::diag::{Error, Result};
 use crate::host::{Clock, Setup};
+use crate::repl::{self, Terminal};
 use crate::session::{self, Session};
 use interrupts::Interrupts;
-use terminal::Terminal;
 
 /// Script recursion needs room: the engine calls itself for every script call.
 const STACK: usize = 256 << 20;
@@ -122,11 +121,11 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Some(task) => batch::run(&mut session, &terminal, task)?,
         None => ExitCode::SUCCESS,
     };
-    if prompt {
-        Ok(ExitCode::SUCCESS)
-    } else {
-        Ok(code)
+    if !prompt {
+        return Ok(code);
     }
+    let code = repl::run(session, &terminal)?;
+    Ok(ExitCode::from(code.clamp(0, 255) as u8))
 }
 
 /// Time since the start of the program.

@@ -35,7 +35,12 @@ pub struct Param {
     pub summary: &'static str,
     /// May be left out, together with those after it.
     pub optional: bool,
+    /// Takes any number of arguments, up to [`REPEATED`].
+    pub repeated: bool,
 }
+
+/// The most arguments of a repeated parameter.
+const REPEATED: usize = 12;
 
 /// Code and the text that it shows.
 #[derive(Debug, Clone, Copy)]
@@ -127,25 +132,41 @@ impl Draft {
         self
     }
 
-    pub fn param(mut self, name: &'static str, kind: Kind, summary: &'static str) -> Self {
-        self.0.params.push(Param {
+    pub fn param(self, name: &'static str, kind: Kind, summary: &'static str) -> Self {
+        self.push(Param {
             name,
             kind,
             summary,
             optional: false,
-        });
+            repeated: false,
+        })
+    }
+
+    fn push(mut self, param: Param) -> Self {
+        self.0.params.push(param);
         self
     }
 
     /// A parameter that may be left out; those after it must be optional too.
-    pub fn optional(mut self, name: &'static str, kind: Kind, summary: &'static str) -> Self {
-        self.0.params.push(Param {
+    pub fn optional(self, name: &'static str, kind: Kind, summary: &'static str) -> Self {
+        self.push(Param {
             name,
             kind,
             summary,
             optional: true,
-        });
-        self
+            repeated: false,
+        })
+    }
+
+    /// Any number of arguments, none included; the last parameter. Read them with [`Call::rest`].
+    pub fn repeated(self, name: &'static str, summary: &'static str) -> Self {
+        self.push(Param {
+            name,
+            kind: Kind::Any,
+            summary,
+            optional: true,
+            repeated: true,
+        })
     }
 
     /// Keys of an option map as the last argument, which may be left out; more calls add keys.
@@ -194,7 +215,12 @@ impl ScriptFn {
             true => self.params.len() + 1,
             false => required,
         };
-        (must, self.params.len() + usize::from(self.has_options()))
+        let more = match self.params.iter().any(|p| p.repeated) {
+            true => REPEATED - 1,
+            false => 0,
+        };
+        let options = usize::from(self.has_options());
+        (must, self.params.len() + more + options)
     }
 
     /// `receiver.name(a: int, b?: string, #{..}) -> Result`
@@ -226,11 +252,14 @@ impl ScriptFn {
 
     /// Each parameter as the signature writes it.
     pub fn param_texts(&self) -> Vec<String> {
-        let mark = |p: &Param| if p.optional { "?" } else { "" };
         let mut texts: Vec<String> = self
             .params
             .iter()
-            .map(|p| format!("{}{}: {}", p.name, mark(p), p.kind.name()))
+            .map(|p| match (p.repeated, p.optional) {
+                (true, _) => format!("{}..", p.name),
+                (_, true) => format!("{}?: {}", p.name, p.kind.name()),
+                _ => format!("{}: {}", p.name, p.kind.name()),
+            })
             .collect();
         if self.has_options() {
             texts.push("#{..}".into());

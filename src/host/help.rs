@@ -38,17 +38,14 @@ pub fn about(registry: &Registry, name: &str) -> Result<String> {
         Some((owner, member)) => (Some(owner), member),
         None => (None, name),
     };
-    let found: Vec<String> = registry
+    let mut found: Vec<String> = registry
         .named(member)
         .filter(|f| owner.is_none_or(|o| f.receiver.is_some_and(|r| r.name == o)))
         .map(function)
         .collect();
-    if !found.is_empty() {
-        return Ok(found.join("\n\n"));
-    }
     if let Some(entry) = registry.types.iter().find(|t| t.name == name) {
         let members: Vec<&ScriptFn> = registry.members(entry.id).collect();
-        return Ok(format!(
+        found.push(format!(
             "{}: {}\n{}",
             entry.name,
             entry.summary,
@@ -56,18 +53,22 @@ pub fn about(registry: &Registry, name: &str) -> Result<String> {
         ));
     }
     if let Some(topic) = TOPICS.iter().find(|t| t.name == name) {
+        let of_topic = |f: &&ScriptFn| f.topic == name;
         let members: Vec<&ScriptFn> = registry
             .functions
             .iter()
             .map(|f| &**f)
-            .filter(|f| f.topic == name)
+            .filter(of_topic)
             .collect();
-        return Ok(format!(
-            "{}: {}\n{}",
+        found.push(format!(
+            "Topic {}: {}\n{}",
             topic.name,
             topic.summary,
             list(&members)
         ));
+    }
+    if !found.is_empty() {
+        return Ok(found.join("\n\n"));
     }
     let types = registry.types.iter().map(|t| t.name);
     let topics = TOPICS.iter().map(|t| t.name);

@@ -75,7 +75,10 @@ impl Registry {
     }
 
     /// Every function of that name; a method, property or operator may exist on several types.
-    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a ScriptFn> {
+    pub fn named<'a, 'n>(
+        &'a self,
+        name: &'n str,
+    ) -> impl Iterator<Item = &'a ScriptFn> + use<'a, 'n> {
         self.functions
             .iter()
             .map(|f| &**f)

@@ -1,6 +1,6 @@
 //! What the engine forgets or keeps too long between cells.
 
-use rhai::{AST, ASTNode, Engine, Expr, Position, Scope, Stmt};
+use rhai::{AST, ASTNode, Engine, Expr, Module, Position, Scope, Shared, Stmt};
 
 use super::underscore::Word;
 
@@ -34,10 +34,10 @@ pub(super) fn constants(scope: &Scope) -> String {
         .collect()
 }
 
-/// Keeps `import "path" as name` alive for later cells and for functions.
+/// The modules that `import "path" as name` of a cell made known, for later cells and for functions.
 ///
 /// An import that fails here has failed in the cell, and its error has been told.
-pub(super) fn keep_imports(engine: &mut Engine, ast: &AST, source: &str) {
+pub(super) fn imports(engine: &Engine, ast: &AST, source: &str) -> Vec<(String, Shared<Module>)> {
     let mut imports: Vec<(String, String)> = Vec::new();
     ast.walk(&mut |nodes: &[ASTNode]| {
         if let [ASTNode::Stmt(Stmt::Import(import, _))] = nodes
@@ -48,13 +48,14 @@ pub(super) fn keep_imports(engine: &mut Engine, ast: &AST, source: &str) {
         }
         true
     });
-    for (path, alias) in imports {
-        let resolved =
-            engine
-                .module_resolver()
-                .resolve(engine, Some(source), &path, Position::NONE);
-        if let Ok(module) = resolved {
-            engine.register_static_module(alias, module);
-        }
-    }
+    let resolver = engine.module_resolver();
+    let resolve = |path: &str| {
+        resolver
+            .resolve(engine, Some(source), path, Position::NONE)
+            .ok()
+    };
+    imports
+        .into_iter()
+        .filter_map(|(path, alias)| Some((alias, resolve(&path)?)))
+        .collect()
 }

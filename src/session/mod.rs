@@ -1,9 +1,14 @@
 //! A session: cells of script in, values and diagnostics out. The prompt, pipes and scripts all stand on it.
 
+mod builtins;
+mod candidates;
 mod cells;
+mod complete;
 mod completeness;
+mod cursor;
 mod diagnose;
 mod history;
+mod inspect;
 pub mod lexer;
 mod panics;
 mod underscore;
@@ -11,11 +16,14 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rhai::{AST, Dynamic, Engine, Scope};
 
+pub use candidates::Candidate;
+pub use complete::Completions;
 pub use completeness::{Checker, Completeness};
 pub use diagnose::{Diagnostic, Frame, Problem};
 pub use panics::silence as silence_panics;
@@ -23,6 +31,7 @@ pub use panics::silence as silence_panics;
 use crate::diag::{Error, Result};
 use crate::host::{Host, Setup, engine, show};
 use crate::report::Display;
+use builtins::Builtin;
 use history::History;
 use underscore::Word;
 
@@ -35,6 +44,9 @@ pub struct Session {
     functions: AST,
     sources: Sources,
     history: History,
+    /// Modules imported so far, by alias.
+    modules: Vec<(String, rhai::Shared<rhai::Module>)>,
+    builtins: OnceLock<Vec<Builtin>>,
 }
 
 /// The texts that errors can point into.
@@ -75,6 +87,8 @@ impl Session {
             functions: AST::empty(),
             sources: Sources::default(),
             history,
+            modules: Vec::new(),
+            builtins: OnceLock::new(),
         };
         session.reset();
         session
@@ -179,7 +193,11 @@ impl Session {
             Ok(Err(error)) => Err(self.diagnose(name, &error)),
             Err(panic) => Err(Box::new(Diagnostic::of_panic(&panic))),
         };
-        cells::keep_imports(&mut self.engine, &ast, name);
+        for (alias, module) in cells::imports(&self.engine, &ast, name) {
+            self.engine.register_static_module(&alias, module.clone());
+            self.modules.retain(|(known, _)| *known != alias);
+            self.modules.push((alias, module));
+        }
         result
     }
 
@@ -232,6 +250,16 @@ impl Session {
     /// The session's own functions.
     pub fn functions(&self) -> &AST {
         &self.functions
+    }
+
+    /// The language's own functions.
+    fn builtins(&self) -> &[Builtin] {
+        self.builtins
+            .get_or_init(|| builtins::collect(&self.engine, self.host.registry()))
+    }
+
+    fn modules(&self) -> &[(String, rhai::Shared<rhai::Module>)] {
+        &self.modules
     }
 
     /// The code of every cell so far, with its number.

@@ -62,13 +62,8 @@ fn functions() -> Vec<ScriptFn> {
 }
 
 fn print() -> ScriptFn {
-    const VALUE: (Kind, &str) = (Kind::Any, "What to print.");
-    ["a", "b", "c", "d", "e", "f", "g", "h"]
-        .iter()
-        .fold(
-            function("print", "Prints values, separated by spaces."),
-            |draft, name| draft.optional(name, VALUE.0, VALUE.1),
-        )
+    function("print", "Prints values, separated by spaces.")
+        .repeated("values", "What to print.")
         .example("print(\"loss\", 0.5)", "loss 0.5")
         .run(|call| {
             let registry = call.host.registry();

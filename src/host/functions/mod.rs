@@ -4,8 +4,15 @@ use super::registry::Topic;
 
 mod basics;
 mod files;
+mod progress;
 mod random;
 mod text;
 
 /// Every topic, in the order of the help.
-pub(super) const TOPICS: &[Topic] = &[basics::TOPIC, text::TOPIC, files::TOPIC, random::TOPIC];
+pub(super) const TOPICS: &[Topic] = &[
+    basics::TOPIC,
+    text::TOPIC,
+    progress::TOPIC,
+    files::TOPIC,
+    random::TOPIC,
+];

@@ -13,9 +13,9 @@ use crate::report::{self, Display};
 const WIDTH: usize = 100;
 
 /// The standard streams.
-pub(super) struct Terminal {
+pub struct Terminal {
     /// Whether output and errors may be coloured.
-    pub colour: bool,
+    colour: bool,
     utf8: bool,
     live: Option<MultiProgress>,
     running: Mutex<BTreeMap<u64, Running>>,
@@ -28,7 +28,7 @@ struct Running {
 }
 
 impl Terminal {
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let live = std::io::stderr().is_terminal()
@@ -41,14 +41,24 @@ impl Terminal {
         }
     }
 
+    /// Whether output may be coloured.
+    pub fn colour(&self) -> bool {
+        self.colour
+    }
+
+    /// Whether the terminal can only print and read lines.
+    pub(super) fn is_dumb(&self) -> bool {
+        !self.utf8
+    }
+
     /// Columns that output may take.
-    pub(super) fn width(&self) -> usize {
+    pub fn width(&self) -> usize {
         let size = console::Term::stdout().size_checked();
         size.map_or(WIDTH, |(_, columns)| usize::from(columns))
     }
 
     /// A line on the standard output. A reader that has gone away ends the program, as it does other filters.
-    pub(super) fn line(&self, text: &str) {
+    pub fn line(&self, text: &str) {
         self.aside(|| {
             let mut out = std::io::stdout().lock();
             let written = writeln!(out, "{text}").and_then(|()| out.flush());
@@ -59,17 +69,38 @@ impl Terminal {
     }
 
     /// A message on the standard error.
-    pub(super) fn message(&self, text: &str) {
+    pub fn message(&self, text: &str) {
         self.aside(|| eprintln!("{text}"));
     }
 
-    pub(super) fn display(&self, display: &Display) {
+    pub fn display(&self, display: &Display) {
+        self.line(self.render(display).trim_end_matches('\n'));
+    }
+
+    fn render(&self, display: &Display) -> String {
         let screen = report::Terminal {
             width: self.width(),
             utf8: self.utf8,
             colour: self.colour,
         };
-        self.line(&display.render(&screen));
+        display.render(&screen)
+    }
+
+    /// The result of a numbered cell.
+    pub(super) fn result(&self, cell: usize, display: &Display) {
+        let text = self.render(display);
+        let mark = match self.colour {
+            true => format!("\x1b[31mOut[\x1b[1;31m{cell}\x1b[0;31m]:\x1b[0m"),
+            false => format!("Out[{cell}]:"),
+        };
+        let gap = if text.contains('\n') { '\n' } else { ' ' };
+        self.line(&format!("{mark}{gap}{}\n", text.trim_end_matches('\n')));
+    }
+
+    /// A prompt that waits on the same line.
+    pub(super) fn prompt(&self, text: &str) {
+        print!("{text}");
+        std::io::stdout().flush().ok();
     }
 
     /// Writes while the progress bars stand back.
@@ -137,6 +168,12 @@ fn plain(update: &Update) -> String {
     format!("{} {count} {}", update.label, update.message)
         .trim_end()
         .to_string()
+}
+
+impl Default for Terminal {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Sink for Terminal {

@@ -1,0 +1,123 @@
+//! The prompt: numbered cells, editing, completion, hints, magics.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a shell prints, and asks for the environment that it runs in"
+)]
+
+mod dumb;
+mod edit;
+mod highlight;
+mod magic;
+mod terminal;
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use rustyline::error::ReadlineError;
+
+pub use terminal::Terminal;
+
+use crate::diag::Result;
+use crate::session::{Outcome, Session};
+use edit::Editor;
+use magic::Input;
+
+/// The session as the loop and the editor share it: the editor looks while the user types, the loop evaluates.
+type Shared = Rc<RefCell<Session>>;
+
+/// What the loop does next.
+enum Next {
+    Go,
+    Leave(i32),
+}
+
+/// Reads, evaluates and prints until the user leaves; gives the exit code.
+///
+/// # Errors
+/// The terminal can't be read.
+pub fn run(session: Session, terminal: &Terminal) -> Result<i32> {
+    terminal.line(concat!(
+        "rlaif-repl ",
+        env!("CARGO_PKG_VERSION"),
+        ": help() lists functions, name? tells about one, Tab completes, Ctrl-D leaves"
+    ));
+    if terminal.is_dumb() {
+        return dumb::run(session, terminal);
+    }
+    let session: Shared = Rc::new(RefCell::new(session));
+    let mut editor = Editor::new(session.clone(), terminal, history_file())?;
+    let mut idle_interrupts = 0;
+    loop {
+        let cell = session.borrow().next_cell();
+        match editor.read(cell) {
+            Ok(line) => {
+                idle_interrupts = 0;
+                editor.remember(&line);
+                if let Next::Leave(code) = step(&mut session.borrow_mut(), terminal, &line) {
+                    return Ok(code);
+                }
+            }
+            Err(ReadlineError::Interrupted) => {
+                idle_interrupts = if editor.was_empty() {
+                    idle_interrupts + 1
+                } else {
+                    0
+                };
+                if idle_interrupts == 2 {
+                    terminal.line("Ctrl-D or %quit leaves");
+                }
+            }
+            Err(ReadlineError::Eof) => return Ok(0),
+            Err(error) => {
+                return Err(crate::diag::Error::new(format!(
+                    "can't read the terminal: {error}"
+                )));
+            }
+        }
+    }
+}
+
+/// Handles one input.
+fn step(session: &mut Session, terminal: &Terminal, line: &str) -> Next {
+    match magic::parse(line) {
+        Input::Nothing => Next::Go,
+        Input::Code(code) => evaluate(session, terminal, code),
+        Input::Magic(magic) => magic::run(magic, session, terminal),
+    }
+}
+
+/// Evaluates the next cell and shows what came of it.
+fn evaluate(session: &mut Session, terminal: &Terminal, code: &str) -> Next {
+    let cell = session.next_cell();
+    let outcome = session.eval(code);
+    if let Some(display) = session.show(&outcome.value, terminal.width().saturating_sub(9).max(20))
+    {
+        terminal.result(cell, &display);
+    }
+    finish(terminal, &outcome)
+}
+
+/// Tells the failure, or leaves.
+fn finish(terminal: &Terminal, outcome: &Outcome) -> Next {
+    if let Some(code) = outcome.exit {
+        return Next::Leave(code);
+    }
+    if let Some(problem) = &outcome.problem {
+        terminal.line(&problem.render(terminal.colour()));
+    }
+    Next::Go
+}
+
+/// Where the history lives: `RLAIF_HISTORY`, or a file in the user's state folder.
+fn history_file() -> Option<PathBuf> {
+    if let Some(file) = std::env::var_os("RLAIF_HISTORY") {
+        return Some(file.into()).filter(|file: &PathBuf| !file.as_os_str().is_empty());
+    }
+    let state = std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(std::env::home_dir()?.join(".local/state")))?;
+    Some(state.join("rlaif-repl/history"))
+}

@@ -1,0 +1,153 @@
+//! `name?`, the signature under the cursor, `%who`: what the session knows about a name.
+
+use rhai::Dynamic;
+
+use super::Session;
+use super::builtins::Builtin;
+use super::cursor::open_call;
+use super::lexer::{Kind, Token, lex};
+use crate::diag::Result;
+use crate::host::{help, show};
+use crate::report::{Cell, Column, Table};
+
+impl Session {
+    /// Everything known about a variable, function, method, type or topic.
+    ///
+    /// # Errors
+    /// Nothing has that name; the nearest name is the hint.
+    pub fn inspect(&self, name: &str) -> Result<String> {
+        let name = name.trim();
+        if let Some((_, value)) = self.variables().find(|(known, _)| *known == name) {
+            let kind = show::type_name(value);
+            let members = match self.host().registry().type_of(value) {
+                Some(entry) => format!("\n{}", help::about(self.host().registry(), entry.name)?),
+                None => String::new(),
+            };
+            return Ok(format!(
+                "{name}: {kind} = {}{members}",
+                self.value_line(value, 200)
+            ));
+        }
+        let scripts: Vec<String> = self
+            .functions()
+            .iter_functions()
+            .filter(|function| function.name == name)
+            .map(|function| self.describe_function(name, &function.params, &function.comments))
+            .collect();
+        if !scripts.is_empty() {
+            return Ok(scripts.join("\n"));
+        }
+        let (owner, member) = name.rsplit_once('.').unwrap_or(("", name));
+        let owner = self.variables().find(|(known, _)| *known == owner);
+        let owner = owner.map(|(_, value)| value);
+        let registry = self.host().registry();
+        if let Some(entry) = owner.and_then(|value| registry.type_of(value)) {
+            return help::about(registry, &format!("{}.{member}", entry.name));
+        }
+        let fits = |builtin: &&Builtin| {
+            let receiver = owner.is_none_or(|value| builtin.receiver == Some(value.type_id()));
+            builtin.name == member && receiver
+        };
+        let text = |b: &Builtin| format!("{}\n  {}", b.signature, b.text.replace('\n', "\n  "));
+        let builtins: Vec<String> = self.builtins().iter().filter(fits).map(text).collect();
+        match help::about(registry, name) {
+            Err(_) if !builtins.is_empty() => Ok(builtins.join("\n\n")),
+            told => told,
+        }
+    }
+
+    fn describe_function(&self, name: &str, params: &[&str], comments: &[&str]) -> String {
+        let place = self.sources.functions.get(name).map_or("", String::as_str);
+        let signature = format!("{name}({})  defined in {place}", params.join(", "));
+        let parts = [comment_line(comments), self.source_of(name, place)];
+        let parts = parts.iter().filter(|part| !part.is_empty());
+        parts.fold(signature, |text, part| format!("{text}\n{part}"))
+    }
+
+    /// The text of a function's definition.
+    fn source_of(&self, name: &str, place: &str) -> String {
+        let text = self.sources.texts.get(place).map_or("", String::as_str);
+        let tokens = lex(text);
+        let word = |token: &Token| &text[token.start..token.end];
+        let named = |token: &Token| token.kind == Kind::Call && word(token) == name;
+        let before = tokens
+            .iter()
+            .rposition(named)
+            .map_or(&[][..], |at| &tokens[..at]);
+        let Some(start) = before.iter().rposition(|token| word(token) == "fn") else {
+            return String::new();
+        };
+        let mut depth = 0_usize;
+        for token in &tokens[start..] {
+            match (token.kind, word(token)) {
+                (Kind::Open, "{") => depth += 1,
+                (Kind::Close, "}") if depth == 1 => {
+                    return text[tokens[start].start..token.end].to_string();
+                }
+                (Kind::Close, "}") => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        String::new()
+    }
+
+    /// The parameters still to come of the call that the cursor, at the end of the text, is in.
+    pub fn call_hint(&self, text: &str) -> Option<String> {
+        let tokens: Vec<Token> = lex(text)
+            .into_iter()
+            .filter(|t| !matches!(t.kind, Kind::Space | Kind::Comment))
+            .collect();
+        if tokens.last().is_some_and(|token| token.open) {
+            return None;
+        }
+        let call = open_call(text, &tokens).filter(|call| call.map.is_none())?;
+        let fresh = text.trim_end().ends_with(['(', ',']);
+        let params: Vec<String> = match self.called(&call, text, &tokens) {
+            Some(function) => function.param_texts(),
+            None => {
+                let named = |name: &str| name == call.name;
+                let function = self.functions().iter_functions().find(|f| named(f.name))?;
+                function.params.iter().map(ToString::to_string).collect()
+            }
+        };
+        let rest = params.get(call.argument + usize::from(!fresh)..)?;
+        let rest = rest.join(", ");
+        Some(match (fresh, rest.is_empty()) {
+            (true, _) => format!("{rest})"),
+            (false, true) => ")".into(),
+            (false, false) => format!(", {rest})"),
+        })
+    }
+
+    /// The session's variables: name, type, value.
+    pub fn variable_table(&self) -> Result<Table> {
+        let mut table = Table::new("", ["name", "type", "value"].map(Column::new));
+        for (name, value) in self.variables() {
+            let kind = show::type_name(value);
+            table.push([name.to_string(), kind, self.value_line(value, 60)].map(Cell::from))?;
+        }
+        Ok(table)
+    }
+
+    /// One line for a value, cut to `width` characters.
+    pub(super) fn value_line(&self, value: &Dynamic, width: usize) -> String {
+        let line = show::line(self.host().registry(), value);
+        match line.char_indices().nth(width) {
+            Some((at, _)) => format!("{}…", &line[..at]),
+            None => line,
+        }
+    }
+}
+
+/// The first line of a function's doc comment.
+pub(super) fn comment_line(comments: &[&str]) -> String {
+    let first = comments
+        .first()
+        .and_then(|comment| comment.lines().next())
+        .unwrap_or("");
+    first
+        .trim_start_matches('/')
+        .trim_start_matches('*')
+        .trim()
+        .to_string()
+}

@@ -1,0 +1,146 @@
+//! How evaluations fail.
+
+use std::sync::atomic::Ordering;
+
+use super::Bench;
+use crate::session::{Problem, silence_panics};
+
+#[test]
+fn errors_in_one_look() {
+    let mut bench = Bench::new();
+    bench.check("fn inner(x) {\n  let y = 1;\n  x / 0\n}", "");
+    bench.check("fn outer(x) { inner(x) }", "");
+    bench.check(
+        "outer(3)",
+        "error: division by zero: 3 / 0\n  \
+         --> In [1]:3:5 in inner\n3 |   x / 0\n  |     ^\n  \
+         called from In [2]:1:15 in outer\n1 | fn outer(x) { inner(x) }\n  |               ^\n  \
+         called from In [3]:1:1\n1 | outer(3)\n  | ^",
+    );
+}
+
+#[test]
+fn errors_name_the_way_out() {
+    let mut bench = Bench::new();
+    let mut check = |code: &str, words: &[&str]| {
+        let shown = bench.shows(code);
+        assert!(
+            words.iter().all(|word| shown.contains(word)),
+            "{code}:\n{shown}"
+        );
+    };
+    check(
+        "let loss = 1; lss",
+        &["unknown variable lss", "did you mean loss?"],
+    );
+    check("let seen = 1;", &[]);
+    check(
+        "fn f() { seen } f()",
+        &["functions don't see", "global::seen"],
+    );
+    check(
+        "randm()",
+        &["unknown function randm()", "did you mean random?"],
+    );
+    check(
+        "rng(1).below(2.5)",
+        &[
+            "\"n\" must be int, not float 2.5",
+            "without a decimal point",
+        ],
+    );
+    check(
+        "rng(1).below()",
+        &["no below takes (Stream)", "Stream.below(n: int) -> int"],
+    );
+    check(
+        "rng(1).belw",
+        &["Stream has no property belw", "did you mean below?"],
+    );
+    check("rng(1).below", &["it is a method"]);
+    check("format(1, 2, 3)", &["format(x: float, digits: int)"]);
+    check(
+        "json(1, #{prety: true})",
+        &["unknown option \"prety\"", "did you mean \"pretty\"?"],
+    );
+    check(
+        "json(1, #{pretty: 1})",
+        &["option \"pretty\" must be bool, not int 1"],
+    );
+    check("let m = #{steps: 1};", &[]);
+    check(
+        "m.stpes",
+        &["the map has no key \"stpes\"", "did you mean \"steps\"?"],
+    );
+    check("m[\"qq\"]", &["no key \"qq\"", "ask first"]);
+    check("[1][3]", &["index 3 is outside"]);
+    check("\"abc", &["the string is not closed"]);
+    check(
+        "fn again(x) { again(x) } again(1)",
+        &["too many calls", "without an end"],
+    );
+    check("throw \"mine\"", &["error: mine"]);
+    check(
+        "try { rng(1).below(0) } catch (e) { print(e.message) }",
+        &["at least 1"],
+    );
+    check("_99", &["there is no result _99"]);
+}
+
+#[test]
+fn failures_inside_closures_called_by_natives_are_told() {
+    let mut bench = Bench::new();
+    let shown = bench.shows("let a = [3, 1, 2];\na.sort(|x, y| throw \"no order\");");
+    assert!(
+        shown.contains("no order") && shown.contains("In [1]:2:"),
+        "{shown}"
+    );
+    bench.check("let a = [3, 1, 2]; a.sort(|x, y| y - x); a", "[3, 2, 1]");
+}
+
+#[test]
+fn a_panic_is_an_error_and_the_session_lives() {
+    let mut bench = Bench::new();
+    bench
+        .session
+        .engine
+        .register_fn("burst", || -> i64 { panic!("burst pipe") });
+    silence_panics();
+    let shown = bench.shows("let before = 1; burst()");
+    assert!(shown.contains("internal error: burst pipe"), "{shown}");
+    bench.check("before", "1");
+}
+
+#[test]
+fn an_interrupt_stops_script_and_natives() {
+    let stopped_by = |code: &str| {
+        let mut bench = Bench::new();
+        let flag = bench.session.host().interrupt().clone();
+        bench
+            .session
+            .engine
+            .register_fn("press", move || flag.store(true, Ordering::Relaxed));
+        let outcome = bench.session.eval(code);
+        assert_eq!(
+            outcome.problem.map(|p| p.problem),
+            Some(Problem::Interrupted),
+            "{code}"
+        );
+        bench.check("1", "1");
+    };
+    stopped_by("press(); loop { }");
+    stopped_by("press(); sleep(1000)");
+    stopped_by("try { press(); loop { } } catch { 1 }");
+    stopped_by("let a = [3, 2, 1]; a.sort(|x, y| { press(); 1 })");
+}
+
+#[test]
+fn exit_leaves_with_its_code() {
+    let mut bench = Bench::new();
+    assert_eq!(
+        bench.session.eval("try { exit(3) } catch { }").exit,
+        Some(3)
+    );
+    assert_eq!(bench.session.eval("exit()").exit, Some(0));
+    bench.check("exit(256)", "error: exit: parameter \"code\" must be between 0 and 255, not 256\n  --> In [3]:1:1\n1 | exit(256)\n  | ^");
+}

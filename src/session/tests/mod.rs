@@ -1,0 +1,71 @@
+//! Whole evaluations: what cells show, what lives on between them, how they fail.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::*;
+use crate::host::{Clock, Event, Recorder};
+use crate::report::Terminal;
+
+mod cells;
+mod completion;
+mod errors;
+mod table;
+
+struct Still;
+
+impl Clock for Still {
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+    fn wait(&self, _: Duration) {}
+}
+
+struct Bench {
+    session: Session,
+    recorder: Arc<Recorder>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with_args(&[])
+    }
+
+    fn with_args(args: &[&str]) -> Self {
+        let recorder = Arc::new(Recorder::default());
+        let session = Session::new(Setup {
+            base: std::env::temp_dir(),
+            seed: 0,
+            args: args.iter().map(ToString::to_string).collect(),
+            sink: recorder.clone(),
+            interrupt: Arc::new(AtomicBool::new(false)),
+            clock: Arc::new(Still),
+        });
+        Self { session, recorder }
+    }
+
+    /// What a cell prints and shows, or its error.
+    fn shows(&mut self, code: &str) -> String {
+        let outcome = self.session.eval(code);
+        let mut lines: Vec<String> = self.recorder.take().iter().filter_map(printed).collect();
+        lines.extend(
+            self.session
+                .show(&outcome.value, 80)
+                .map(|display| display.render(&Terminal::default())),
+        );
+        lines.extend(outcome.problem.map(|problem| problem.render(false)));
+        lines.join("\n")
+    }
+
+    fn check(&mut self, code: &str, expected: &str) {
+        assert_eq!(self.shows(code), expected, "{code}");
+    }
+}
+
+fn printed(event: &Event) -> Option<String> {
+    match event {
+        Event::Show(rich) => Some(rich.render(&Terminal::default())),
+        Event::Progress(_) => None,
+    }
+}
