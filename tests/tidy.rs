@@ -30,8 +30,13 @@ const EMPTY_NAMES: [&str; 6] = ["util", "utils", "helper", "helpers", "common", 
 /// Modules that are declared and not written yet.
 const STUBS: [&str; 1] = ["src/package/mod.rs"];
 
-/// Modules in which `unsafe` may be written: Objective-C and memory maps.
-const UNSAFE_HOMES: [&str; 3] = ["engine/apple", "package", "weights"];
+/// Modules in which `unsafe` may be written: Objective-C, matrix products and memory maps.
+const UNSAFE_HOMES: [&str; 4] = [
+    "engine/apple",
+    "engine/portable/kernels",
+    "package",
+    "weights",
+];
 
 #[test]
 fn the_top_level_is_short() {

@@ -3,7 +3,8 @@
 //! A call remembers which parameters were read. One that was given but never read is an error, so that
 //! an operation can't silently mean something else than the program says.
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use candle_core::Tensor;
 
@@ -28,7 +29,9 @@ pub struct Call<'a> {
     /// Declared types of the results.
     pub outputs: &'a [Type],
     args: Vec<(&'a str, Arg)>,
-    read: Cell<u64>,
+    /// Most elements that a result may have.
+    limit: usize,
+    read: RefCell<BTreeSet<usize>>,
 }
 
 impl<'a> Call<'a> {
@@ -38,8 +41,27 @@ impl<'a> Call<'a> {
             opset,
             outputs,
             args,
-            read: Cell::new(0),
+            limit: usize::MAX,
+            read: RefCell::default(),
         }
+    }
+
+    /// Refuses results of more than `limit` elements.
+    pub fn limited(self, limit: usize) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Fails if a tensor of `shape` has more elements than allowed; to be asked before making one that
+    /// is larger than what it is made of.
+    pub fn check_size(&self, shape: &[usize]) -> Result<()> {
+        let elements = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        if elements.is_none_or(|n| n > self.limit) {
+            fail!(
+                "a result of shape {shape:?} has more than the {} elements allowed",
+                self.limit
+            );
+        }
+        Ok(())
     }
 
     /// The value of an optional parameter.
@@ -67,6 +89,19 @@ impl<'a> Call<'a> {
 
     pub fn opt_tensor(&self, name: &str) -> Result<Option<&Tensor>> {
         self.opt(name)?.map(Value::tensor).transpose()
+    }
+
+    /// A tensor of floats.
+    pub fn floats(&self, name: &str) -> Result<&Tensor> {
+        let tensor = self.tensor(name)?;
+        match tensor.dtype().is_float() {
+            true => Ok(tensor),
+            false => fail!("parameter \"{name}\" must be of a float type"),
+        }
+    }
+
+    pub fn opt_floats(&self, name: &str) -> Result<Option<&Tensor>> {
+        self.opt(name)?.map(|_| self.floats(name)).transpose()
     }
 
     /// All values of a variadic parameter.
@@ -98,6 +133,22 @@ impl<'a> Call<'a> {
         one(name, self.ints(name)?)
     }
 
+    /// An integer that counts something.
+    pub fn count(&self, name: &str) -> Result<usize> {
+        counts(name, self.ints(name)?).and_then(|values| one(name, values))
+    }
+
+    /// Integers that count something.
+    pub fn opt_counts(&self, name: &str) -> Result<Option<Vec<usize>>> {
+        self.opt_ints(name)?
+            .map(|values| counts(name, values))
+            .transpose()
+    }
+
+    pub fn counts(&self, name: &str) -> Result<Vec<usize>> {
+        counts(name, self.ints(name)?)
+    }
+
     pub fn int_or(&self, name: &str, default: i64) -> Result<i64> {
         self.opt_ints(name)?
             .map_or(Ok(default), |values| one(name, values))
@@ -120,6 +171,11 @@ impl<'a> Call<'a> {
             );
         }
         Ok(flags)
+    }
+
+    pub fn float(&self, name: &str) -> Result<f64> {
+        self.value(name)?;
+        self.float_or(name, 0.0)
     }
 
     pub fn float_or(&self, name: &str, default: f64) -> Result<f64> {
@@ -174,7 +230,7 @@ impl<'a> Call<'a> {
 
     /// Fails if a parameter was given that the operation did not read.
     pub fn check_all_read(&self) -> Result<()> {
-        let unread = (0..self.args.len()).find(|i| self.read.get() & (1 << i) == 0);
+        let unread = (0..self.args.len()).find(|i| !self.read.borrow().contains(i));
         match unread {
             None => Ok(()),
             Some(i) => fail!(
@@ -186,7 +242,7 @@ impl<'a> Call<'a> {
 
     fn arg(&self, name: &str) -> Option<&Arg> {
         let i = self.args.iter().position(|(n, _)| *n == name)?;
-        self.read.set(self.read.get() | (1 << i));
+        self.read.borrow_mut().insert(i);
         Some(&self.args[i].1)
     }
 }
@@ -195,5 +251,13 @@ fn one<T>(name: &str, mut values: Vec<T>) -> Result<T> {
     match values.len() {
         1 => Ok(values.remove(0)),
         n => fail!("parameter \"{name}\" must be a single value, got {n}"),
+    }
+}
+
+fn counts(name: &str, values: Vec<i64>) -> Result<Vec<usize>> {
+    let counts = values.into_iter().map(usize::try_from);
+    match counts.collect() {
+        Ok(counts) => Ok(counts),
+        Err(_) => fail!("parameter \"{name}\" must not be negative"),
     }
 }

@@ -1,9 +1,11 @@
 //! Running a plan: only what the results need, constants once, each value freed after its last use.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use candle_core::{DType as Candle, Device, Tensor};
 
+use super::Limits;
 use super::call::{Arg, Call};
 use super::plan::{Action, BlockPlan, Plan, Source, Sources, Step};
 use super::state::States;
@@ -11,7 +13,7 @@ use super::value::Value;
 use crate::diag::{Context, Error, Interrupt, Result};
 use crate::fail;
 use crate::mil::{self, Type};
-use crate::numeric::{Array, DType};
+use crate::numeric::{Array, DType, Rng};
 
 /// What surrounds the evaluation of a program.
 pub struct Scope<'a> {
@@ -23,6 +25,34 @@ pub struct Scope<'a> {
     /// Round each fp16-typed result to fp16, as Core ML may.
     pub faithful: bool,
     pub interrupt: &'a Interrupt,
+    pub limits: Limits,
+    pub draws: &'a Draws,
+}
+
+/// Random streams for operations without a seed: each call takes the next one.
+pub struct Draws {
+    seed: u64,
+    taken: AtomicU64,
+}
+
+impl Draws {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            taken: AtomicU64::new(0),
+        }
+    }
+}
+
+/// What becomes of a constant once it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// It stays with the plan for later runs.
+    Yes,
+    /// It is needed once.
+    No,
+    /// It is needed once, by the decompression of a weight: as it is stored.
+    Stored,
 }
 
 /// What an operation may touch besides its arguments.
@@ -31,8 +61,12 @@ pub struct Ctx<'a> {
     pub states: &'a mut States,
     opset: u32,
     slots: Vec<Option<Value>>,
-    /// The step being evaluated, for its blocks.
+    /// The blocks of the step being evaluated.
     blocks: &'a [BlockPlan],
+    /// Whether a nested block runs: its constants are made once for all turns.
+    nested: bool,
+    /// Whether constants are wanted as they are stored.
+    stored: bool,
 }
 
 /// Which values of a plan are given from outside, and what then remains to run.
@@ -149,6 +183,8 @@ pub fn run(
         opset: plan.opset,
         slots,
         blocks: &[],
+        nested: false,
+        stored: false,
     };
     bind_inputs(plan, inputs, &mut ctx)?;
     for (name, slot) in &schedule.overrides {
@@ -158,7 +194,7 @@ pub fn run(
         ctx.slots[*slot] = Some(tensor.clone().into());
     }
     for slot in &schedule.constants {
-        ctx.slots[*slot] = Some(constant(plan, *slot, scope, true)?);
+        ctx.slots[*slot] = Some(constant(plan, *slot, scope, Keep::Yes)?);
     }
     for (i, free) in &schedule.live {
         ctx.step(&plan.block.steps[*i])?;
@@ -187,9 +223,9 @@ fn bind_inputs(plan: &Plan, inputs: &BTreeMap<String, Value>, ctx: &mut Ctx) -> 
     Ok(())
 }
 
-/// The value of a slot that no input reaches. Only what is asked for (`keep`) stays in memory: the
-/// compressed form of a weight is dropped once it is dense.
-pub fn constant(plan: &Plan, slot: usize, scope: &Scope, keep: bool) -> Result<Value> {
+/// The value of a slot that no input reaches. Only what is asked for stays in memory: the compressed
+/// form of a weight is dropped once it is dense.
+pub fn constant(plan: &Plan, slot: usize, scope: &Scope, keep: Keep) -> Result<Value> {
     let Some(step) = plan.producers.get(&slot).map(|i| &plan.block.steps[*i]) else {
         fail!("internal: slot {slot} is not a constant");
     };
@@ -205,10 +241,16 @@ pub fn constant(plan: &Plan, slot: usize, scope: &Scope, keep: bool) -> Result<V
         opset: plan.opset,
         slots,
         blocks: &[],
+        nested: false,
+        stored: keep == Keep::Stored,
+    };
+    let part = match step.decompresses() {
+        true => Keep::Stored,
+        false => Keep::No,
     };
     for read in step.reads() {
         if plan.producers.contains_key(&read) {
-            ctx.slots[read] = Some(constant(plan, read, scope, false)?);
+            ctx.slots[read] = Some(constant(plan, read, scope, part)?);
         }
     }
     ctx.step(step)?;
@@ -218,7 +260,7 @@ pub fn constant(plan: &Plan, slot: usize, scope: &Scope, keep: bool) -> Result<V
         .map(|s| ctx.take(*s))
         .collect::<Result<_>>()?;
     let value = values[index].clone();
-    if keep || small(&value) {
+    if keep == Keep::Yes || (keep == Keep::No && small(&value)) {
         let _ = step.folded.set(values);
     }
     Ok(value)
@@ -249,20 +291,52 @@ impl<'a> Ctx<'a> {
         for (slot, value) in block.inputs.iter().zip(args) {
             self.slots[*slot] = Some(value);
         }
+        let outer = std::mem::replace(&mut self.nested, true);
         for step in &block.steps {
             self.step(step)?;
         }
-        self.blocks = blocks;
+        (self.blocks, self.nested) = (blocks, outer);
         block.outputs.iter().map(|slot| self.take(*slot)).collect()
+    }
+
+    /// A random stream that no other call gets.
+    pub fn fresh_stream(&self) -> Rng {
+        let Draws { seed, taken } = self.scope.draws;
+        let number = taken.fetch_add(1, Ordering::Relaxed);
+        Rng::named(*seed, &format!("draw {number}"))
+    }
+
+    /// An array made by an operation, as a value in the form that is wanted.
+    pub fn array(&self, array: Array) -> Result<Value> {
+        match self.stored {
+            true => Ok(Value::host(array)),
+            false => Value::from_array(array, self.scope.float, self.scope.device),
+        }
+    }
+
+    /// The value of a `const`; inside a nested block it is made once.
+    fn constant(&self, step: &Step, value: &mil::Value) -> Result<Value> {
+        if let Some([kept]) = step.folded.get().map(Vec::as_slice) {
+            return Ok(kept.clone());
+        }
+        let made = self.load(value)?;
+        if self.nested {
+            let _ = step.folded.set(vec![made.clone()]);
+        }
+        Ok(made)
     }
 
     /// Evaluates one step and stores its results.
     fn step(&mut self, step: &'a Step) -> Result<()> {
         self.scope.interrupt.check()?;
         let values = match &step.action {
-            Action::Constant(value) => vec![self.load(value)?],
+            Action::Constant(value) => vec![self.constant(step, value)?],
             Action::Op(op) => {
-                let call = Call::new(op.name, self.opset, &step.types, self.args(step)?);
+                let outer = std::mem::replace(&mut self.stored, step.decompresses());
+                let args = self.args(step)?;
+                self.stored = outer;
+                let call = Call::new(op.name, self.opset, &step.types, args)
+                    .limited(self.scope.limits.elements);
                 self.blocks = &step.blocks;
                 let values = (op.eval)(&call, self).and_then(|values| {
                     call.check_all_read()?;
@@ -312,7 +386,7 @@ impl<'a> Ctx<'a> {
                 Some(value) => Ok(value.clone()),
                 None => {
                     let made = self.load(value)?;
-                    if small(&made) {
+                    if small(&made) && !self.stored {
                         let _ = loaded.set(made.clone());
                     }
                     Ok(made)
@@ -338,11 +412,7 @@ impl<'a> Ctx<'a> {
                     .collect::<Result<_>>()?;
                 Ok(Value::List(items.into()))
             }
-            mil::Data::Array(_) | mil::Data::Blob { .. } => Value::from_array(
-                (self.scope.load)(value)?,
-                self.scope.float,
-                self.scope.device,
-            ),
+            mil::Data::Array(_) | mil::Data::Blob { .. } => self.array((self.scope.load)(value)?),
             mil::Data::Tuple(_) | mil::Data::Dict(_) => {
                 fail!("a tuple or dictionary can't be a value of an operation")
             }

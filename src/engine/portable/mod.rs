@@ -6,6 +6,7 @@
 
 mod call;
 mod execute;
+mod kernels;
 pub mod ops;
 mod plan;
 mod state;
@@ -21,13 +22,14 @@ use std::sync::Arc;
 
 use candle_core::{DType as Candle, Device, Tensor};
 
+use super::inputs::prepare;
 use super::{Engine, Features, State};
 use crate::diag::{Context, Error, Interrupt, Result};
 use crate::fail;
 use crate::mil;
-use crate::numeric::DType;
+use crate::numeric::{Array, DType};
 use crate::package::{Bundle, Description, FeatureKind, FunctionDescription};
-use execute::{Schedule, Scope};
+use execute::{Draws, Keep, Schedule, Scope};
 use plan::Plan;
 
 pub use plan::unsupported;
@@ -50,6 +52,9 @@ pub struct Options {
     pub precision: Precision,
     pub device: Device,
     pub interrupt: Interrupt,
+    pub limits: Limits,
+    /// Seed of random operations that have none of their own.
+    pub seed: u64,
 }
 
 impl Default for Options {
@@ -58,6 +63,26 @@ impl Default for Options {
             precision: Precision::F32,
             device: Device::Cpu,
             interrupt: Interrupt::default(),
+            limits: Limits::default(),
+            seed: 0,
+        }
+    }
+}
+
+/// What a program may use: a hostile one gets an error, not the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Elements of one result.
+    pub elements: usize,
+    /// Turns of one loop.
+    pub turns: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            elements: 1 << 31,
+            turns: 10_000_000,
         }
     }
 }
@@ -67,6 +92,7 @@ pub struct Portable {
     bundle: Arc<Bundle>,
     options: Options,
     plans: BTreeMap<String, Function>,
+    draws: Arc<Draws>,
 }
 
 struct Function {
@@ -103,6 +129,7 @@ impl Portable {
         }
         Ok(Self {
             bundle,
+            draws: Arc::new(Draws::new(options.seed)),
             options,
             plans,
         })
@@ -125,6 +152,7 @@ impl Portable {
             schedule,
             bundle: self.bundle.clone(),
             options: self.options.clone(),
+            draws: self.draws.clone(),
         })
     }
 
@@ -144,8 +172,8 @@ impl Portable {
             .get(name)
             .ok_or_else(|| Error::unknown("weight", name, plan.slots.keys().map(String::as_str)))?;
         let load = |value: &mil::Value| self.bundle.resolve(value);
-        let scope = scope(&self.options, &load);
-        Ok(execute::constant(plan, *slot, &scope, false)?
+        let scope = scope(&self.options, &self.draws, &load);
+        Ok(execute::constant(plan, *slot, &scope, Keep::No)?
             .tensor()?
             .clone())
     }
@@ -163,6 +191,7 @@ pub struct Bound {
     schedule: Schedule,
     bundle: Arc<Bundle>,
     options: Options,
+    draws: Arc<Draws>,
 }
 
 impl Bound {
@@ -174,7 +203,7 @@ impl Bound {
         states: &mut States,
     ) -> Result<BTreeMap<String, Value>> {
         let load = |value: &mil::Value| self.bundle.resolve(value);
-        let scope = scope(&self.options, &load);
+        let scope = scope(&self.options, &self.draws, &load);
         let results = execute::run(&self.plan, &self.schedule, &scope, inputs, given, states)?;
         Ok(self
             .plan
@@ -203,10 +232,13 @@ impl Bound {
 
 fn scope<'a>(
     options: &'a Options,
-    load: &'a (dyn Fn(&mil::Value) -> Result<crate::numeric::Array> + Sync),
+    draws: &'a Draws,
+    load: &'a (dyn Fn(&mil::Value) -> Result<Array> + Sync),
 ) -> Scope<'a> {
     Scope {
         load,
+        draws,
+        limits: options.limits,
         device: &options.device,
         float: float(options.precision),
         faithful: options.precision == Precision::Faithful,
@@ -309,11 +341,8 @@ impl Engine for Portable {
         let Function { plan, schedule } = self.function(function)?;
         let described = self.bundle.description.function(function)?;
         let values = self.values(described, plan, inputs)?;
-        let mut fresh = States::new(
-            &plan.inputs,
-            float(self.options.precision),
-            &self.options.device,
-        )?;
+        let float_type = float(self.options.precision);
+        let mut fresh = States::new(&plan.inputs, float_type, &self.options.device)?;
         let states = match state {
             None => &mut fresh,
             Some(state) => match state.as_any_mut().downcast_mut::<States>() {
@@ -322,7 +351,7 @@ impl Engine for Portable {
             },
         };
         let load = |value: &mil::Value| self.bundle.resolve(value);
-        let scope = scope(&self.options, &load);
+        let scope = scope(&self.options, &self.draws, &load);
         let results = execute::run(plan, schedule, &scope, &values, &BTreeMap::new(), states)?;
         let mut outputs = Features::new();
         for (name, value) in plan.output_names.iter().zip(results) {
@@ -346,7 +375,7 @@ impl Portable {
     ) -> Result<BTreeMap<String, Value>> {
         let float = float(self.options.precision);
         let mut values = BTreeMap::new();
-        for (name, array) in super::inputs::prepare(described, inputs)? {
+        for (name, array) in prepare(described, inputs)? {
             let declared = plan.inputs.iter().find(|input| input.name == name);
             let array = match declared.and_then(|input| input.ty.dtype()) {
                 Some(dtype) => array.cast(dtype)?,

@@ -111,6 +111,11 @@ impl Step {
         reads
     }
 
+    /// Whether the step makes a weight dense: its arguments are wanted as they are stored.
+    pub fn decompresses(&self) -> bool {
+        matches!(self.action, Action::Op(op) if op.name.starts_with("constexpr_"))
+    }
+
     /// Whether the step must run each time: it reads or writes a state, or draws random numbers.
     pub fn has_effect(&self) -> bool {
         let own = match self.action {

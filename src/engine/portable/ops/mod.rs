@@ -3,6 +3,31 @@
 //! To add one: write its `eval` in the family's file and add its row to that file's `OPS`.
 
 mod activation;
+mod constexpr;
+mod control_flow;
+mod conv;
+mod elementwise_binary;
+mod elementwise_unary;
+mod indexing;
+mod integers;
+mod linear;
+mod list;
+mod normalization;
+mod ordering;
+mod pool;
+mod random;
+mod recurrent;
+mod reduction;
+mod scatter_gather;
+mod shapes;
+mod slicing;
+mod state;
+mod tensor_operation;
+mod tensor_transformation;
+#[cfg(test)]
+mod tests;
+mod transformers;
+mod windows;
 
 use super::call::Call;
 use super::execute::Ctx;
@@ -24,7 +49,7 @@ pub struct Op {
 /// What is known of an operation's derivative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gradient {
-    /// With respect to every float argument.
+    /// With respect to every float tensor that may vary; scalars that must be constant are settings.
     Full,
     /// Results are integers, booleans, lists or piecewise constant: nothing flows.
     None,
@@ -32,13 +57,66 @@ pub enum Gradient {
 
 /// An operation called with literal arguments, and what it gives.
 pub struct Sample {
-    /// One statement of MIL text whose arguments are literals, results named freely.
+    /// Statements of MIL text whose arguments are literals or results of statements before; results
+    /// are named freely. `cache` is a state of two floats.
     pub call: &'static str,
-    /// The elements of each result, as floats, row-major.
+    /// The elements of each result of the last statement, as floats, row-major.
     pub gives: &'static [&'static [f64]],
+    /// The opset, where the meaning depends on it.
+    pub opset: u32,
 }
 
-const FAMILIES: &[&[Op]] = &[activation::OPS];
+/// A sample of an operation that means the same in every opset.
+const fn sample(call: &'static str, gives: &'static [&'static [f64]]) -> Sample {
+    sample_of(18, call, gives)
+}
+
+const fn sample_of(opset: u32, call: &'static str, gives: &'static [&'static [f64]]) -> Sample {
+    Sample { call, gives, opset }
+}
+
+/// The row of an operation through which gradients flow.
+const fn smooth(name: &'static str, eval: Eval, samples: &'static [Sample]) -> Op {
+    Op {
+        name,
+        eval,
+        gradient: Gradient::Full,
+        samples,
+    }
+}
+
+/// The row of an operation through which no gradient flows.
+const fn discrete(name: &'static str, eval: Eval, samples: &'static [Sample]) -> Op {
+    Op {
+        name,
+        eval,
+        gradient: Gradient::None,
+        samples,
+    }
+}
+
+const FAMILIES: &[&[Op]] = &[
+    activation::OPS,
+    constexpr::OPS,
+    control_flow::OPS,
+    conv::OPS,
+    elementwise_binary::OPS,
+    elementwise_unary::OPS,
+    linear::OPS,
+    list::OPS,
+    normalization::OPS,
+    ordering::OPS,
+    pool::OPS,
+    random::OPS,
+    recurrent::OPS,
+    reduction::OPS,
+    scatter_gather::OPS,
+    slicing::OPS,
+    state::OPS,
+    tensor_operation::OPS,
+    tensor_transformation::OPS,
+    transformers::OPS,
+];
 
 /// The operation called `name`, if the portable engine has it.
 pub fn find(name: &str) -> Option<&'static Op> {
@@ -48,4 +126,9 @@ pub fn find(name: &str) -> Option<&'static Op> {
 /// All operations, family by family.
 pub fn all() -> impl Iterator<Item = &'static Op> {
     FAMILIES.iter().flat_map(|family| family.iter())
+}
+
+/// One result.
+fn one(value: impl Into<Value>) -> Result<Vec<Value>> {
+    Ok(vec![value.into()])
 }

@@ -1,0 +1,20 @@
+//! Kernels of our own where candle is slow or loses gradients: threaded, fused, with analytic backward.
+//!
+//! Each is a candle custom operation for the CPU; on other devices the caller composes candle's operations.
+
+pub mod curves;
+mod map;
+mod matmul;
+mod norm;
+mod real;
+mod rows;
+mod softmax;
+mod walk;
+mod zip;
+
+pub use map::{Curve, map};
+pub use matmul::matmul;
+pub use norm::{Norm, norm};
+pub use real::Real;
+pub use softmax::softmax;
+pub use zip::{Pair, zip};

@@ -1,0 +1,229 @@
+//! The whole table: every sample is run, and every gradient held against differences.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use candle_core::{DType as Candle, Device, Tensor, Var};
+
+use super::{FAMILIES, Gradient, Op, Sample, all};
+use crate::diag::Result;
+use crate::engine::portable::{Options, Portable, Precision, Value};
+use crate::mil::{self, Argument, Binding, Data, Dim, NamedType, Operation, Type};
+use crate::numeric::{Array, DType};
+use crate::package::{Bundle, Description};
+
+/// The sample as a function: its statements, with the results of the last one returned.
+fn program(sample: &Sample) -> mil::Program {
+    let text = format!(
+        "program(1.3)\n{{\n func main<ios{}>(state<tensor<fp32, [2]>> cache) {{\n{}\n}} -> (cache);\n}}",
+        sample.opset, sample.call
+    );
+    let (mut program, _) = mil::text::parse(&text, sample.call).unwrap();
+    let block = &mut program.functions.get_mut("main").unwrap().block;
+    let results = &block.operations.last().unwrap().outputs;
+    block.outputs = results.iter().map(|o| o.name.clone()).collect();
+    program
+}
+
+fn run(
+    program: mil::Program,
+    precision: Precision,
+    given: &BTreeMap<String, Tensor>,
+) -> Result<Vec<Value>> {
+    let outputs = program.functions["main"].block.outputs.clone();
+    let bundle = Bundle::new(program, Description::default());
+    let options = Options {
+        precision,
+        ..Options::default()
+    };
+    let portable = Portable::new(Arc::new(bundle), options)?;
+    let overrides: BTreeSet<String> = given.keys().cloned().collect();
+    let bound = portable.bind("main", &overrides)?;
+    let results = bound.run(&BTreeMap::new(), given, &mut bound.states()?)?;
+    Ok(outputs.iter().map(|name| results[name].clone()).collect())
+}
+
+fn samples() -> impl Iterator<Item = (&'static Op, &'static Sample)> {
+    all().flat_map(|op| op.samples.iter().map(move |sample| (op, sample)))
+}
+
+/// Runs `check` on every sample and fails with all that went wrong.
+fn each(check: impl Fn(&Op, &Sample) -> Result<(), String>) {
+    let wrong: Vec<String> = samples()
+        .filter_map(|(op, sample)| {
+            let error = check(op, sample).err()?;
+            Some(format!("{}: {error}\n   {}", op.name, sample.call))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn every_sample_gives_what_it_says() {
+    each(|_, sample| {
+        let program = program(sample);
+        let operation = program.functions["main"]
+            .block
+            .operations
+            .last()
+            .unwrap()
+            .clone();
+        let results = run(program, Precision::F32, &BTreeMap::new()).map_err(|e| e.to_string())?;
+        if results.len() != sample.gives.len() {
+            return Err(format!("{} results", results.len()));
+        }
+        for ((result, gives), declared) in results.iter().zip(sample.gives).zip(&operation.outputs)
+        {
+            matches(result, gives, &declared.ty)?;
+        }
+        Ok(())
+    });
+}
+
+fn matches(result: &Value, gives: &[f64], declared: &Type) -> Result<(), String> {
+    let shape = result.tensor().unwrap().dims().to_vec();
+    if declared.shape().is_some_and(|declared| declared != shape) {
+        return Err(format!("has shape {shape:?}, declared {declared:?}"));
+    }
+    let values = result.floats().unwrap();
+    let near = |(a, b): (&f64, &f64)| (a - b).abs() <= 2e-6 * (1.0 + b.abs());
+    match values.len() == gives.len() && values.iter().zip(gives).all(near) {
+        true => Ok(()),
+        false => Err(format!("gives {values:?}, expected {gives:?}")),
+    }
+}
+
+/// The float tensors of `operation` that are literals, given names of their own.
+fn lift(operation: &mut Operation) -> Vec<(String, Array)> {
+    let mut lifted = Vec::new();
+    for (parameter, argument) in &mut operation.inputs {
+        let bindings = match argument {
+            Argument::One(binding) => std::slice::from_mut(binding),
+            Argument::Many(bindings) => bindings.as_mut_slice(),
+        };
+        for (i, binding) in bindings.iter_mut().enumerate() {
+            let Binding::Value(value) = binding else {
+                continue;
+            };
+            let Data::Array(array) = &value.data else {
+                continue;
+            };
+            if array.dtype().is_float() && !array.shape().is_empty() {
+                let name = format!("lifted_{parameter}_{i}");
+                lifted.push((name.clone(), array.clone()));
+                *binding = Binding::Name(name);
+            }
+        }
+    }
+    lifted
+}
+
+/// The constants that `lift` took out, as operations.
+fn constant(name: &str, array: &Array) -> Operation {
+    let dims = array.shape().iter().map(|n| Dim::Fixed(*n)).collect();
+    let ty = Type::Tensor {
+        dtype: DType::Fp32,
+        dims,
+    };
+    Operation {
+        op: "const".into(),
+        outputs: vec![NamedType {
+            name: name.into(),
+            ty,
+        }],
+        attributes: [("val".to_string(), mil::Value::array(array.clone()))].into(),
+        ..Operation::default()
+    }
+}
+
+/// Σ wᵢ yᵢ of the float results, with uneven weights.
+fn loss(results: &[Value]) -> Tensor {
+    let mut total = Tensor::zeros((), Candle::F64, &Device::Cpu).unwrap();
+    for value in results {
+        let tensor = value.tensor().unwrap();
+        if tensor.dtype().is_float() {
+            let n = tensor.elem_count();
+            let weights: Vec<f64> = (0..n).map(|i| 0.7 + (1.3 * i as f64).sin()).collect();
+            let weights = Tensor::from_vec(weights, n, &Device::Cpu).unwrap();
+            let flat = tensor.flatten_all().unwrap();
+            total = (total + (flat * weights).unwrap().sum_all().unwrap()).unwrap();
+        }
+    }
+    total
+}
+
+#[test]
+fn every_gradient_agrees_with_differences() {
+    each(|op, sample| match op.gradient {
+        Gradient::None => Ok(()),
+        Gradient::Full => agrees(sample),
+    });
+}
+
+fn agrees(sample: &Sample) -> Result<(), String> {
+    let mut program = program(sample);
+    let block = &mut program.functions.get_mut("main").unwrap().block;
+    let mut lifted: Vec<(String, Array)> = Vec::new();
+    for operation in &mut block.operations {
+        lifted.extend(lift(operation));
+    }
+    let constants = lifted.iter().map(|(name, array)| constant(name, array));
+    block.operations.splice(0..0, constants.collect::<Vec<_>>());
+    if lifted.is_empty() {
+        return Ok(());
+    }
+    let vars: BTreeMap<String, Var> = lifted
+        .iter()
+        .map(|(name, array)| {
+            let tensor = Tensor::from_vec(array.to_f64s(), array.shape(), &Device::Cpu);
+            (name.clone(), Var::from_tensor(&tensor.unwrap()).unwrap())
+        })
+        .collect();
+    let tensors: BTreeMap<String, Tensor> = vars
+        .iter()
+        .map(|(name, var)| (name.clone(), var.as_tensor().clone()))
+        .collect();
+    let value = |given: &BTreeMap<String, Tensor>| -> Result<Tensor, String> {
+        let results = run(program.clone(), Precision::F64, given);
+        Ok(loss(&results.map_err(|e| e.to_string())?))
+    };
+    let gradients = value(&tensors)?.backward().unwrap();
+    for (name, var) in &vars {
+        let gradient: Vec<f64> = match gradients.get(var) {
+            Some(gradient) => gradient.flatten_all().unwrap().to_vec1().unwrap(),
+            None => vec![0.0; var.elem_count()],
+        };
+        let flat: Vec<f64> = var.flatten_all().unwrap().to_vec1().unwrap();
+        for (i, expected) in gradient.iter().enumerate() {
+            let moved = |by: f64| {
+                let mut values = flat.clone();
+                values[i] += by;
+                let mut given = tensors.clone();
+                let moved = Tensor::from_vec(values, var.dims(), &Device::Cpu).unwrap();
+                given.insert(name.clone(), moved);
+                Ok::<f64, String>(value(&given)?.to_scalar().unwrap())
+            };
+            let step = 1e-5;
+            let slope = (moved(step)? - moved(-step)?) / (2.0 * step);
+            if (slope - expected).abs() > 1e-6 * (1.0 + slope.abs()) {
+                return Err(format!(
+                    "d/d{name}[{i}] is {expected}, differences give {slope}"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_table_is_in_order() {
+    let mut names = BTreeSet::new();
+    for family in FAMILIES {
+        let own: Vec<&str> = family.iter().map(|op| op.name).collect();
+        assert!(own.is_sorted(), "not sorted: {own:?}");
+        for op in family.iter() {
+            assert!(names.insert(op.name), "{} is there twice", op.name);
+            assert!(!op.samples.is_empty(), "{} has no sample", op.name);
+        }
+    }
+}
