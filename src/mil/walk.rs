@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::opset;
-use super::{Binding, Block, Data, Function, Operation, Program, Value};
+use super::{Argument, Binding, Block, Data, Function, Operation, Program, Value};
+use crate::diag::Result;
 use crate::numeric::DType;
 
 impl Program {
@@ -42,6 +43,63 @@ impl Program {
         }
         sizes
     }
+}
+
+/// Makes a new value out of one, told the function and operation that hold it.
+type MapValue<'a> = &'a mut dyn FnMut(&Function, &Operation, &Value) -> Result<Value>;
+
+impl Program {
+    /// The program with each attribute and literal argument of its operations replaced by `map`.
+    pub fn try_map_values(&self, map: MapValue) -> Result<Program> {
+        let functions = self.functions.iter().map(|(name, function)| {
+            let mapped = Function {
+                opset: function.opset.clone(),
+                inputs: function.inputs.clone(),
+                attributes: function.attributes.clone(),
+                block: map_block(function, &function.block, map)?,
+            };
+            Ok((name.clone(), mapped))
+        });
+        Ok(Program {
+            functions: functions.collect::<Result<_>>()?,
+            attributes: self.attributes.clone(),
+        })
+    }
+}
+
+fn map_block(function: &Function, block: &Block, map: MapValue) -> Result<Block> {
+    let operations = block.operations.iter();
+    Ok(Block {
+        inputs: block.inputs.clone(),
+        operations: operations
+            .map(|operation| map_operation(function, operation, map))
+            .collect::<Result<_>>()?,
+        outputs: block.outputs.clone(),
+    })
+}
+
+fn map_operation(function: &Function, operation: &Operation, map: MapValue) -> Result<Operation> {
+    let mut mapped = Operation {
+        op: operation.op.clone(),
+        outputs: operation.outputs.clone(),
+        ..Operation::default()
+    };
+    for (name, argument) in &operation.inputs {
+        let bindings = argument.bindings().iter().map(|binding| match binding {
+            Binding::Name(name) => Ok(Binding::Name(name.clone())),
+            Binding::Value(value) => map(function, operation, value).map(Binding::Value),
+        });
+        let argument = Argument::of(bindings.collect::<Result<_>>()?);
+        mapped.inputs.insert(name.clone(), argument);
+    }
+    for (name, value) in &operation.attributes {
+        let value = map(function, operation, value)?;
+        mapped.attributes.insert(name.clone(), value);
+    }
+    for block in &operation.blocks {
+        mapped.blocks.push(map_block(function, block, map)?);
+    }
+    Ok(mapped)
 }
 
 impl Function {

@@ -105,9 +105,9 @@ impl<'a> Cursor<'a> {
     }
 }
 
-pub(super) fn write(description: &Description) -> Vec<u8> {
+pub(super) fn write(description: &Description) -> Result<Vec<u8>> {
     let version = description.specification_version;
-    let message = encode::description(description);
+    let message = encode::description(description)?;
     let mut out = Vec::new();
     out.extend(PROGRAM.to_le_bytes());
     out.extend(if version >= 9 { 9u32 } else { 5 }.to_le_bytes());
@@ -130,7 +130,7 @@ pub(super) fn write(description: &Description) -> Vec<u8> {
             text(&mut out, label.as_bytes());
         }
     }
-    out
+    Ok(out)
 }
 
 fn text(out: &mut Vec<u8>, bytes: &[u8]) {

@@ -8,23 +8,24 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::describe::{Description, Metadata};
 use super::interface;
+use crate::diag::Result;
 use crate::mil::{Program, proto};
 
 /// The message `Model` of an ML Program.
-pub(super) fn model(program: &Program, interface: &Description) -> Vec<u8> {
+pub(super) fn model(program: &Program, interface: &Description) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     encode_key(1, WireType::Varint, &mut out);
     encode_varint(interface.specification_version as u64, &mut out);
-    field(2, &description(interface), &mut out);
+    field(2, &description(interface)?, &mut out);
     field(502, &proto::encode(program), &mut out);
-    out
+    Ok(out)
 }
 
 /// The message `ModelDescription`.
-pub(super) fn description(description: &Description) -> Vec<u8> {
-    let mut out = interface::write(description).encode_to_vec();
+pub(super) fn description(description: &Description) -> Result<Vec<u8>> {
+    let mut out = interface::write(description)?.encode_to_vec();
     field(100, &metadata(&description.metadata), &mut out);
-    out
+    Ok(out)
 }
 
 fn metadata(metadata: &Metadata) -> Vec<u8> {

@@ -1,11 +1,12 @@
 //! The files of a bundle: a folder on disk, or bytes embedded in the program.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use crate::diag::{Context, Error, Result};
 use crate::fail;
+use crate::mil::{Data, Program};
 use crate::weights::Blob;
 
 /// Where the files of a bundle lie. Paths into it are relative and never leave it.
@@ -138,7 +139,7 @@ fn pointer(path: &str) -> Error {
         .hint("run git lfs pull in the repository it came from")
 }
 
-/// The weight files of a bundle, opened when first used.
+/// The weight files of a bundle.
 #[derive(Clone)]
 pub(super) struct Weights(Arc<Inner>);
 
@@ -167,6 +168,22 @@ impl Weights {
         Self::new(files, "")
     }
 
+    /// Maps the weight files of `program` now, so that files which replace them later change nothing.
+    /// Those that can't be mapped fail when they are used.
+    pub(super) fn map_all(&self, program: &Program) {
+        let functions = program.functions.values();
+        let values = functions.flat_map(|f| f.operations().flat_map(|op| op.values()));
+        let paths: BTreeSet<&str> = values
+            .filter_map(|value| match &value.data {
+                Data::Blob { path, .. } => Some(path.as_str()),
+                _ => None,
+            })
+            .collect();
+        for path in paths {
+            let _ = self.blob(path);
+        }
+    }
+
     /// The weight file that a program calls `path`.
     pub(super) fn blob(&self, path: &str) -> Result<Arc<Blob>> {
         let mut open = match self.0.open.lock() {
@@ -184,6 +201,16 @@ impl Weights {
     /// The file on disk that a program calls `path`.
     pub(super) fn locate(&self, path: &str) -> Result<PathBuf> {
         self.0.files.locate(&self.inside(path)?)
+    }
+
+    /// Copies the weight file that a program calls `path` to the same place below `folder`.
+    pub(super) fn copy(&self, path: &str, folder: &Path) -> Result<()> {
+        let blob = self.blob(path)?;
+        let target = folder.join(within(path.trim_start_matches("@model_path/"))?);
+        if let Some(parent) = target.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(&target, blob.bytes()).with_context(|| target.display().to_string())
     }
 
     /// `path` relative to the files' root.

@@ -118,33 +118,38 @@ fn extents(value: &Value) -> Result<Vec<usize>> {
     numbers(value)?.into_iter().map(extent).collect()
 }
 
+/// Default shape and flexibility of the flexible ones among `inputs`, as [`read`] gives them.
+pub(super) fn of(inputs: &[Feature]) -> BTreeMap<String, (Vec<usize>, Flexibility)> {
+    let flexible = inputs.iter().filter_map(|input| match &input.kind {
+        FeatureKind::Array {
+            flexibility: Flexibility::Fixed,
+            ..
+        } => None,
+        FeatureKind::Array {
+            shape, flexibility, ..
+        } => Some((input.name.clone(), (shape.clone(), flexibility.clone()))),
+        _ => None,
+    });
+    flexible.collect()
+}
+
 /// The attribute for a function with these inputs; none if no input is flexible.
 pub(super) fn write(inputs: &[Feature]) -> Result<Option<Value>> {
-    let mut flexible: Vec<(&str, &Vec<usize>, &Flexibility)> = Vec::new();
-    for input in inputs {
-        if let FeatureKind::Array {
-            shape, flexibility, ..
-        } = &input.kind
-            && *flexibility != Flexibility::Fixed
-        {
-            flexible.push((&input.name, shape, flexibility));
-        }
-    }
-    flexible.sort_by_key(|(name, ..)| *name);
+    let flexible = of(inputs);
     if flexible.is_empty() {
         return Ok(None);
     }
     let defaults = flexible
         .iter()
-        .map(|(name, shape, _)| Ok((*name, shape_value(shape)?)));
+        .map(|(name, (shape, _))| Ok((name.as_str(), shape_value(shape)?)));
     let defaults = dict(shape_type(), defaults.collect::<Result<_>>()?);
     let mut entries = vec![named("DefaultShapes", defaults)];
     let mut ranges = Vec::new();
     let mut enumerated = Vec::new();
-    for (name, _, flexibility) in flexible {
+    for (name, (_, flexibility)) in &flexible {
         match flexibility {
-            Flexibility::Ranges(bounds) => ranges.push((name, ranges_value(bounds)?)),
-            Flexibility::Enumerated(shapes) => enumerated.push((name, shapes)),
+            Flexibility::Ranges(bounds) => ranges.push((name.as_str(), ranges_value(bounds)?)),
+            Flexibility::Enumerated(shapes) => enumerated.push((name.as_str(), shapes)),
             Flexibility::Fixed => {}
         }
     }

@@ -198,63 +198,66 @@ fn read_range(range: &SizeRange) -> Result<(usize, Option<usize>)> {
     Ok((low, usize::try_from(range.upper_bound).ok()))
 }
 
-/// Writes a description, but for the metadata (see [`super::encode`]).
-pub(super) fn write(description: &Description) -> ModelDescription {
+/// Writes a description, but for the metadata (see [`super::encode`]); fails for element types that a
+/// model's interface can't have.
+pub(super) fn write(description: &Description) -> Result<ModelDescription> {
     let only = match description.functions.iter().next() {
         Some((name, only)) if description.functions.len() == 1 && name == "main" => only,
         _ => return write_functions(description),
     };
-    ModelDescription {
-        input: write_features(&only.inputs, false),
-        output: write_features(&only.outputs, false),
-        state: write_features(&only.states, true),
+    Ok(ModelDescription {
+        input: write_features(&only.inputs, false)?,
+        output: write_features(&only.outputs, false)?,
+        state: write_features(&only.states, true)?,
         predicted_feature_name: only.predicted_feature.clone().unwrap_or_default(),
         predicted_probabilities_name: only.predicted_probabilities.clone().unwrap_or_default(),
         ..Default::default()
-    }
+    })
 }
 
-fn write_functions(description: &Description) -> ModelDescription {
-    let functions = description.functions.iter();
-    let functions = functions.map(|(name, f)| proto::FunctionDescription {
-        name: name.clone(),
-        input: write_features(&f.inputs, false),
-        output: write_features(&f.outputs, false),
-        state: write_features(&f.states, true),
-        predicted_feature_name: f.predicted_feature.clone().unwrap_or_default(),
-        predicted_probabilities_name: f.predicted_probabilities.clone().unwrap_or_default(),
+fn write_functions(description: &Description) -> Result<ModelDescription> {
+    let functions = description.functions.iter().map(|(name, f)| {
+        Ok(proto::FunctionDescription {
+            name: name.clone(),
+            input: write_features(&f.inputs, false)?,
+            output: write_features(&f.outputs, false)?,
+            state: write_features(&f.states, true)?,
+            predicted_feature_name: f.predicted_feature.clone().unwrap_or_default(),
+            predicted_probabilities_name: f.predicted_probabilities.clone().unwrap_or_default(),
+        })
     });
-    ModelDescription {
-        functions: functions.collect(),
+    Ok(ModelDescription {
+        functions: functions.collect::<Result<_>>()?,
         default_function_name: description.default_function.clone(),
         ..Default::default()
-    }
+    })
 }
 
-fn write_features(features: &[Feature], states: bool) -> Vec<FeatureDescription> {
+fn write_features(features: &[Feature], states: bool) -> Result<Vec<FeatureDescription>> {
     use proto::state_feature_type as state;
 
     let write = |feature: &Feature| {
-        let ty = match write_kind(&feature.kind) {
+        let place = || format!("feature \"{}\"", feature.name);
+        let ty = match write_kind(&feature.kind).with_context(place)? {
             Type::MultiArrayType(array) if states => Type::StateType(proto::StateFeatureType {
                 r#type: Some(state::Type::ArrayType(array)),
             }),
             other => other,
         };
-        FeatureDescription {
+        Ok(FeatureDescription {
             name: feature.name.clone(),
             short_description: feature.description.clone(),
             r#type: Some(proto::FeatureType {
                 is_optional: feature.optional,
                 r#type: Some(ty),
             }),
-        }
+        })
     };
     features.iter().map(write).collect()
 }
 
-fn write_kind(kind: &FeatureKind) -> Type {
-    match kind {
+fn write_kind(kind: &FeatureKind) -> Result<Type> {
+    Ok(match kind {
         FeatureKind::Array {
             dtype,
             shape,
@@ -262,7 +265,7 @@ fn write_kind(kind: &FeatureKind) -> Type {
             default,
         } => Type::MultiArrayType(ArrayFeatureType {
             shape: signed(shape),
-            data_type: write_dtype(*dtype),
+            data_type: write_dtype(*dtype)?,
             shape_flexibility: write_flexibility(flexibility),
             default_optional_value: default.map(|value| write_default(*dtype, value)),
         }),
@@ -280,14 +283,17 @@ fn write_kind(kind: &FeatureKind) -> Type {
                 .map_or(0, |(_, p)| *p as i32),
             size_flexibility: write_sizes(flexibility),
         }),
-        FeatureKind::Other(name) => write_other(name),
-    }
+        FeatureKind::Other(name) => write_other(name)?,
+    })
 }
 
-/// The protobuf knows five element types; what else a program has (bool, uint8, …) is passed as int32.
-fn write_dtype(dtype: DType) -> i32 {
-    let found = DTYPES.iter().find(|(d, _)| *d == dtype);
-    found.map_or(ArrayDataType::Int32, |(_, proto)| *proto) as i32
+fn write_dtype(dtype: DType) -> Result<i32> {
+    match DTYPES.iter().find(|(d, _)| *d == dtype) {
+        Some((_, proto)) => Ok(*proto as i32),
+        None => {
+            fail!("arrays of a model's interface are fp16, fp32, fp64, int8 or int32, not {dtype}")
+        }
+    }
 }
 
 fn write_default(dtype: DType, value: f64) -> array::DefaultOptionalValue {
@@ -346,7 +352,7 @@ fn write_range((low, high): &(usize, Option<usize>)) -> SizeRange {
     }
 }
 
-fn write_other(name: &str) -> Type {
+fn write_other(name: &str) -> Result<Type> {
     use proto::dictionary_feature_type::KeyType;
     use proto::sequence_feature_type as sequence;
 
@@ -361,15 +367,16 @@ fn write_other(name: &str) -> Type {
             ..Default::default()
         })
     };
-    match name {
+    Ok(match name {
         "Int64" => Type::Int64Type(proto::Int64FeatureType::default()),
         "Double" => Type::DoubleType(proto::DoubleFeatureType::default()),
+        "String" => Type::StringType(proto::StringFeatureType::default()),
         "Dictionary<Int64>" => dictionary(KeyType::Int64KeyType(Default::default())),
         "Dictionary<String>" => dictionary(KeyType::StringKeyType(Default::default())),
         "Sequence<Int64>" => sequence(sequence::Type::Int64Type(Default::default())),
         "Sequence<String>" => sequence(sequence::Type::StringType(Default::default())),
-        _ => Type::StringType(proto::StringFeatureType::default()),
-    }
+        other => fail!("there is no feature type {other}"),
+    })
 }
 
 fn signed(shape: &[usize]) -> Vec<i64> {

@@ -1,12 +1,12 @@
 //! Core ML bundles on disk: `.mlmodelc`, `.mlpackage`, bare `.mlmodel`; reading, writing, describing.
 
-#![allow(dead_code, reason = "writing bundles is not wired up yet")]
-
+mod blobs;
 mod constant;
 mod coremldata;
 mod derive;
 mod describe;
 mod digest;
+mod edit;
 mod encode;
 mod files;
 mod flexible;
@@ -14,6 +14,7 @@ mod interface;
 mod manifest;
 mod metadata;
 mod open;
+mod save;
 
 pub use constant::is_constant;
 pub use describe::{
@@ -32,7 +33,8 @@ use crate::numeric::Array;
 
 /// An ML Program with its description and its weights.
 ///
-/// Weights stay in their files, mapped when first used; clones share them.
+/// Weights stay in their files, mapped; clones share them. A weight file that is absent or damaged is
+/// an error when a weight of it is used, so that a program without weights can still be looked at.
 #[derive(Clone)]
 pub struct Bundle {
     pub program: Program,
@@ -73,6 +75,7 @@ impl Bundle {
     }
 
     fn of(program: Program, description: Description, weights: Weights) -> Self {
+        weights.map_all(&program);
         Self {
             program,
             description,
@@ -96,25 +99,33 @@ impl Bundle {
         }
     }
 
-    /// Writes the whole bundle to `path` in the form its extension names; nothing is left behind
-    /// half-written on failure.
-    pub fn save(&self, _path: &Path) -> Result<()> {
-        unimplemented!()
+    /// Writes the whole bundle to `path` in the form its extension names, `.mlpackage` or `.mlmodelc`.
+    /// What stands at `path` is replaced at the very end; nothing is left half-written on failure.
+    ///
+    /// The same bundle gives the same bytes. Weight files are copied as they are unless the program
+    /// holds large arrays itself; then all weights go to one new `weights/weight.bin`, equal ones once.
+    /// A `.mlmodelc` has the text, weights, `coremldata.bin` and `metadata.json`; it lacks Apple's
+    /// `analytics`, and whether Core ML itself loads it was not tried: for a Mac, write a `.mlpackage`.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        save::save(self, path)
     }
 
     /// The bundle with new values for some weights, by value name in `function`: a `const` keeps its
     /// dtype (values are rounded to it), a compressed weight becomes a dense `const`.
-    pub fn with_weights(&self, _function: &str, _new: &BTreeMap<String, Array>) -> Result<Bundle> {
-        unimplemented!()
+    ///
+    /// Fails if a name is no weight, a shape differs, or a value does not fit the weight's type.
+    pub fn with_weights(&self, function: &str, new: &BTreeMap<String, Array>) -> Result<Bundle> {
+        edit::with_weights(self, function, new)
     }
 }
 
 /// Overwrites blob-backed weights of the bundle at `path` in place: same offsets, dtypes and sizes, every
 /// other byte unchanged.
-pub fn update_in_place(
-    _path: &Path,
-    _function: &str,
-    _new: &BTreeMap<String, Array>,
-) -> Result<()> {
-    unimplemented!()
+///
+/// Each weight file is replaced as a whole by a patched copy, so that a failure leaves the old one, and
+/// bundles that are open keep the values that they were opened with. Constants that share a blob, also
+/// of other functions, change together.
+pub fn update_in_place(path: &Path, function: &str, new: &BTreeMap<String, Array>) -> Result<()> {
+    edit::update_in_place(path, function, new)
+        .with_context(|| format!("updating {}", path.display()))
 }

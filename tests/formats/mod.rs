@@ -1,6 +1,7 @@
 //! Reading and writing Core ML bundles, on real models where `RLAIF_MODELS` names their folder.
 
 mod npz;
+mod save;
 
 use std::path::{Path, PathBuf};
 

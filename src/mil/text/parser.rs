@@ -8,8 +8,8 @@ use crate::diag::{Error, Result};
 use crate::mil::opset;
 use crate::mil::{Argument, Attributes, Binding, Block, Function, NamedType, Operation, Program};
 
-/// Blocks in blocks; the protobuf form allows fewer.
-const MAX_DEPTH: usize = 64;
+/// Blocks in blocks; about as many as readers of the protobuf form allow.
+const MAX_DEPTH: usize = 32;
 
 /// A parser that looks one token ahead.
 pub(super) struct Parser<'a> {
