@@ -230,6 +230,7 @@ struct Bandit {
 }
 
 const REWARDS: [f64; 3] = [0.0, 1.0, 2.0];
+const OPTIMUM: [f64; 3] = [0.179000, 0.291944, 0.529056];
 
 impl Bandit {
     fn new() -> Self {
@@ -293,7 +294,6 @@ fn assert_close(got: &[f64], want: [f64; 3], tolerance: f64) {
 /// π* ∝ ρ·exp(r/β), and where other settings end; fixed points computed in NumPy.
 #[test]
 fn grpo_reaches_the_known_fixed_points() {
-    let optimum = [0.179000, 0.291944, 0.529056];
     let check = |kl, kl_importance, scaled, expected: [f64; 3]| {
         let grpo = Grpo {
             kl,
@@ -303,8 +303,8 @@ fn grpo_reaches_the_known_fixed_points() {
         };
         assert_close(&Bandit::new().grpo(grpo, scaled), expected, 2e-6);
     };
-    check(Kl::K2, false, false, optimum);
-    check(Kl::K3, true, false, optimum);
+    check(Kl::K2, false, false, OPTIMUM);
+    check(Kl::K3, true, false, OPTIMUM);
     check(Kl::K3, false, false, [0.212456, 0.221659, 0.565885]);
     check(Kl::K2, false, true, [0.056078, 0.194485, 0.749436]);
     check(Kl::K3, false, true, [0.171897, 0.186315, 0.641788]);
@@ -347,4 +347,36 @@ fn dpo_reaches_the_analytic_optimum() {
         [0.179000, 0.291944, 0.529056],
         1e-6,
     );
+}
+
+/// RLOO keeps its KL in the reward (k1, as a number): that too must reach the optimum.
+#[test]
+fn policy_gradient_with_the_kl_in_the_reward_reaches_the_optimum() {
+    let bandit = Bandit::new();
+    let loss = Grpo {
+        reduction: Reduction::Grpo,
+        level: Level::SequenceSum,
+        ..Grpo::default()
+    };
+    bandit.descend(400, 2.0, |logprobs| {
+        let p = logprobs.exp()?.detach();
+        let k1 = values(&Kl::K1.estimate(&logprobs.detach(), &bandit.reference)?)?;
+        let rewards: Vec<f64> = REWARDS.iter().zip(&k1).map(|(r, k)| r - k).collect();
+        let probabilities = values(&p)?;
+        let mean: f64 = probabilities.iter().zip(&rewards).map(|(p, r)| p * r).sum();
+        // The mean over three rows times 3·π(answer) is the expectation.
+        let weigh = |(p, r): (&f64, &f64)| 3.0 * p * (r - mean);
+        let advantages: Vec<f64> = probabilities.iter().zip(&rewards).map(weigh).collect();
+        let batch = GrpoBatch {
+            logprobs: logprobs.reshape((3, 1))?,
+            old: None,
+            reference: None,
+            advantages: Tensor::new(advantages, &Device::Cpu)?,
+            mask: Tensor::ones((3, 1), DType::U8, &Device::Cpu)?,
+            entropy: None,
+            weights: None,
+        };
+        Ok(loss.loss(&batch)?.value)
+    });
+    assert_close(&bandit.probabilities(), OPTIMUM, 1e-6);
 }

@@ -168,6 +168,18 @@ mod tests {
         );
     }
 
+    /// A token of probability 0: the log-probability is −∞, its gradient still that of the softmax.
+    #[test]
+    fn a_token_of_probability_zero_has_the_softmax_gradient() {
+        let logits = Var::new(&[[0.0, f64::NEG_INFINITY, 0.0]], &Device::Cpu).unwrap();
+        let ids = Tensor::new(&[1u32], &Device::Cpu).unwrap();
+        let picked = token_logprobs(&logits, &ids, 1.0).unwrap();
+        assert_eq!(values(&picked).unwrap(), [f64::NEG_INFINITY]);
+        let grads = picked.sum_all().unwrap().backward().unwrap();
+        let gradient = values(grads.get(&logits).unwrap()).unwrap();
+        close(&gradient, &[-0.5, 1.0, -0.5], 1e-15);
+    }
+
     #[test]
     fn bad_arguments_are_named() {
         let logits = Tensor::new(&ROWS, &Device::Cpu).unwrap();

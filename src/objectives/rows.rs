@@ -46,18 +46,27 @@ impl RowOp {
     fn backward<T: WithDType>(&self, rows: &[T], width: usize, result: &[T], grad: &[T]) -> Vec<T> {
         let mut out = vec![T::zero(); rows.len()];
         let one = |(index, (out, row)): (usize, (&mut [T], &[T]))| {
-            let norm = Norm::of(row, self.temperature);
+            let result = result[index].to_f64();
             let scale = grad[index].to_f64() / self.temperature;
             match &self.kind {
+                _ if scale == 0.0 => {}
                 Kind::Selected(ids) => {
-                    for (out, x) in out.iter_mut().zip(row) {
-                        *out = T::from_f64(-scale * norm.logprob(*x).exp());
-                    }
                     let id = ids[index] as usize;
-                    out[id] = T::from_f64(scale * (1.0 - norm.logprob(row[id]).exp()));
+                    // The normaliser follows from the result; a second sum is rarely needed.
+                    let shift = if result.is_finite() {
+                        row[id].to_f64() / self.temperature - result
+                    } else {
+                        Norm::of(row, self.temperature).shift()
+                    };
+                    for (out, x) in out.iter_mut().zip(row) {
+                        let p = (x.to_f64() / self.temperature - shift).exp();
+                        *out = T::from_f64(-scale * p);
+                    }
+                    out[id] = T::from_f64(scale * (1.0 - result.exp()));
                 }
                 Kind::Entropy => {
-                    let entropy = result[index].to_f64();
+                    let norm = Norm::of(row, self.temperature);
+                    let entropy = result;
                     for (out, x) in out.iter_mut().zip(row) {
                         let logprob = norm.logprob(*x);
                         *out = T::from_f64(-scale * weighted(logprob, logprob + entropy));
@@ -105,6 +114,11 @@ impl Norm {
 
     fn logprob<T: WithDType>(&self, logit: T) -> f64 {
         (logit.to_f64() - self.max) / self.temperature - self.log_sum
+    }
+
+    /// log-probability = x/T − shift.
+    fn shift(&self) -> f64 {
+        self.max / self.temperature + self.log_sum
     }
 
     fn entropy<T: WithDType>(&self, row: &[T]) -> f64 {
