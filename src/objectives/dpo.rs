@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::pairs::{Pairs, expected, share_greater};
+use super::pairs::{Pairs, expected, reward_metrics};
 use super::stable::{logsigmoid, positive_part, sigmoid};
 use super::{Loss, Objective, mean};
 use crate::diag::{Result, named};
@@ -98,19 +98,12 @@ impl Objective for Dpo {
                 self.rows(&ratios)
             }
         })?;
-        let (won, lost) = (mean(&ratios.chosen)?, mean(&ratios.rejected)?);
-        let metrics = [
-            ("rewards/chosen", self.beta * won),
-            ("rewards/rejected", self.beta * lost),
-            ("rewards/margins", self.beta * (won - lost)),
-            (
-                "rewards/accuracies",
-                share_greater(&ratios.chosen, &ratios.rejected)?,
-            ),
+        let logps = [
             ("logps/chosen", mean(&pairs.chosen.policy)?),
             ("logps/rejected", mean(&pairs.rejected.policy)?),
         ];
-        Loss::of_rows(&rows, metrics)
+        let rewards = reward_metrics(self.beta, &ratios.chosen, &ratios.rejected)?;
+        Loss::of_rows(&rows, rewards.into_iter().chain(logps))
     }
 }
 

@@ -57,17 +57,26 @@ pub struct Loss {
 }
 
 impl Loss {
-    fn new<const N: usize>(value: Tensor, weight: f64, metrics: [(&str, f64); N]) -> Self {
-        let metrics = metrics.map(|(name, value)| (name.to_owned(), value));
+    fn new<'a>(
+        value: Tensor,
+        weight: f64,
+        metrics: impl IntoIterator<Item = (&'a str, f64)>,
+    ) -> Self {
+        let metrics = metrics.into_iter();
         Self {
             value,
             weight,
-            metrics: metrics.into(),
+            metrics: metrics
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
         }
     }
 
     /// The mean of one loss per row.
-    fn of_rows<const N: usize>(rows: &Tensor, metrics: [(&str, f64); N]) -> Result<Self> {
+    fn of_rows<'a>(
+        rows: &Tensor,
+        metrics: impl IntoIterator<Item = (&'a str, f64)>,
+    ) -> Result<Self> {
         let count = rows.elem_count() as f64;
         Ok(Self::new(rows.mean_all()?, count, metrics))
     }

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::pairs::{Pairs, expected, share_greater};
+use super::pairs::{Pairs, expected, reward_metrics};
 use super::stable::{log1mexp, logsigmoid};
 use super::{Loss, Objective, mean};
 use crate::diag::Result;
@@ -40,17 +40,13 @@ impl Objective for Orpo {
             };
             Ok(((logsigmoid(&log_odds)? * -self.beta)? - better)?)
         })?;
-        let (won, lost) = (self.beta * mean(&chosen)?, self.beta * mean(&rejected)?);
-        let metrics = [
+        let likelihood = [
             ("nll_loss", -mean(&chosen)?),
             ("log_odds_ratio", mean(&logsigmoid(&log_odds)?)?),
             ("log_odds_chosen", mean(&log_odds)?),
-            ("rewards/chosen", won),
-            ("rewards/rejected", lost),
-            ("rewards/margins", won - lost),
-            ("rewards/accuracies", share_greater(&chosen, &rejected)?),
         ];
-        Loss::of_rows(&rows, metrics)
+        let rewards = reward_metrics(self.beta, &chosen, &rejected)?;
+        Loss::of_rows(&rows, likelihood.into_iter().chain(rewards))
     }
 }
 

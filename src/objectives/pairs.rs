@@ -68,3 +68,18 @@ pub(super) fn expected(
 pub(super) fn share_greater(a: &Tensor, b: &Tensor) -> Result<f64> {
     super::mean(&a.gt(b)?.to_dtype(candle_core::DType::F32)?)
 }
+
+/// `rewards/{chosen,rejected,margins,accuracies}` of implicit rewards β·score, `[B]` scores.
+pub(super) fn reward_metrics(
+    beta: f64,
+    chosen: &Tensor,
+    rejected: &Tensor,
+) -> Result<[(&'static str, f64); 4]> {
+    let (won, lost) = (beta * super::mean(chosen)?, beta * super::mean(rejected)?);
+    Ok([
+        ("rewards/chosen", won),
+        ("rewards/rejected", lost),
+        ("rewards/margins", won - lost),
+        ("rewards/accuracies", share_greater(chosen, rejected)?),
+    ])
+}

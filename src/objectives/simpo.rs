@@ -1,6 +1,6 @@
 //! SimPO (Meng 2024, 2405.14734) and CPO (Xu 2024, 2401.08417): preferences without a reference model.
 
-use super::pairs::{Pairs, expected, share_greater};
+use super::pairs::{Pairs, expected, reward_metrics};
 use super::stable::logsigmoid;
 use super::{Loss, Objective, mean};
 use crate::diag::Result;
@@ -65,15 +65,9 @@ impl Objective for Simpo {
             let preference = logsigmoid(&margin)?.neg()?;
             Ok((preference - (likelihood * self.sft_weight)?)?)
         })?;
-        let (won, lost) = (self.beta * mean(&chosen)?, self.beta * mean(&rejected)?);
-        let metrics = [
-            ("nll_loss", -mean(&averages.0)?),
-            ("rewards/chosen", won),
-            ("rewards/rejected", lost),
-            ("rewards/margins", won - lost),
-            ("rewards/accuracies", share_greater(&chosen, &rejected)?),
-        ];
-        Loss::of_rows(&rows, metrics)
+        let likelihood = [("nll_loss", -mean(&averages.0)?)];
+        let rewards = reward_metrics(self.beta, &chosen, &rejected)?;
+        Loss::of_rows(&rows, likelihood.into_iter().chain(rewards))
     }
 }
 
