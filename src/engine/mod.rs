@@ -1,6 +1,8 @@
 //! Two engines, one contract: [`portable`] runs a program on candle anywhere, [`apple`] on Core ML.
 
 pub mod apple;
+#[cfg(test)]
+mod contract;
 pub mod device;
 pub mod inputs;
 pub mod portable;

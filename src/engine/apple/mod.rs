@@ -13,9 +13,6 @@ mod multiarray;
 mod state;
 #[cfg(target_os = "macos")]
 pub(super) mod system;
-#[cfg(test)]
-#[cfg(target_os = "macos")]
-mod tests;
 #[cfg(target_os = "macos")]
 mod worker;
 
@@ -97,7 +94,7 @@ impl fmt::Display for ComputeUnits {
 }
 
 #[cfg(test)]
-mod unit_tests {
+mod tests {
     use super::*;
 
     #[test]
