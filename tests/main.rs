@@ -3,4 +3,5 @@
 
 mod formats;
 mod objectives;
+mod reference;
 mod tidy;

@@ -1,6 +1,6 @@
 //! Reading and writing Core ML bundles, on real models where `RLAIF_MODELS` names their folder.
 
-mod npz;
+pub mod npz;
 mod save;
 
 use std::path::{Path, PathBuf};

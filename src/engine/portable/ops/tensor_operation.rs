@@ -24,6 +24,10 @@ pub(super) const OPS: &[Op] = &[
         concat,
         &[
             sample(
+                "tensor<int32, [2]> y = concat(values = (int32(3), int32(5)), axis = int32(0));",
+                &[&[3.0, 5.0]],
+            ),
+            sample(
                 "tensor<fp32, [2, 3]> y = concat(values = (tensor<fp32, [2, 1]>([[1.0], [2.0]]), tensor<fp32, [2, 2]>([[3.0, 4.0], [5.0, 6.0]])), axis = int32(1));",
                 &[&[1.0, 3.0, 4.0, 2.0, 5.0, 6.0]],
             ),
@@ -239,8 +243,14 @@ fn tensors(call: &Call, name: &str) -> Result<Vec<Tensor>> {
     }
 }
 
+/// Scalars are joined as if they had one axis.
 fn concat(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
-    let values = tensors(call, "values")?;
+    let mut values = tensors(call, "values")?;
+    if values[0].rank() == 0 {
+        for value in &mut values {
+            *value = value.unsqueeze(0)?;
+        }
+    }
     let axis = shapes::axis(call.int("axis")?, values[0].rank())?;
     if !call.bool_or("interleave", false)? {
         return one(Tensor::cat(&values, axis)?);
