@@ -1,7 +1,10 @@
 //! The one integration test binary; a module a topic.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod cli;
 mod formats;
 mod objectives;
 mod reference;
+mod sessions;
+mod terminal;
 mod tidy;

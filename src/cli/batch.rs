@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::interrupts;
 use crate::diag::{Context as _, Result};
 use crate::repl::Terminal;
-use crate::session::{Checker, Completeness, Outcome, Problem, Session};
+use crate::session::{Checker, Completeness, Outcome, Problem, Session, lexer};
 
 /// What to run.
 pub(super) enum Task {
@@ -20,12 +20,18 @@ pub(super) enum Task {
 pub(super) fn run(session: &mut Session, terminal: &Terminal, task: Task) -> Result<ExitCode> {
     match task {
         Task::File(path) => {
+            let params = session.params_of(&path)?;
+            if session.host().args().iter().any(|arg| arg == "--help") && !params.open {
+                terminal.line(&params.help());
+                return Ok(ExitCode::SUCCESS);
+            }
+            params.check(session.host().args())?;
             let outcome = session.run_file(&path)?;
             Ok(report(terminal, &outcome))
         }
         Task::Code(code) => {
             let outcome = session.eval_named("-e", &code);
-            Ok(show(session, terminal, &outcome))
+            Ok(show(session, terminal, &code, &outcome))
         }
         Task::Input => {
             let mut code = String::new();
@@ -52,8 +58,9 @@ fn report(terminal: &Terminal, outcome: &Outcome) -> ExitCode {
     }
 }
 
-fn show(session: &Session, terminal: &Terminal, outcome: &Outcome) -> ExitCode {
-    if let Some(display) = session.show(&outcome.value, terminal.width()) {
+fn show(session: &Session, terminal: &Terminal, code: &str, outcome: &Outcome) -> ExitCode {
+    let quiet = lexer::ends_quietly(code);
+    if !quiet && let Some(display) = session.show(&outcome.value, terminal.width()) {
         terminal.display(&display);
     }
     report(terminal, outcome)
@@ -63,7 +70,7 @@ fn show(session: &Session, terminal: &Terminal, outcome: &Outcome) -> ExitCode {
 fn input(session: &mut Session, terminal: &Terminal, code: &str) -> ExitCode {
     for piece in pieces(code) {
         let outcome = session.eval_named("stdin", &piece);
-        let exit = show(session, terminal, &outcome);
+        let exit = show(session, terminal, &piece, &outcome);
         if !outcome.is_ok() {
             return exit;
         }

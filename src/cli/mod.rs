@@ -10,13 +10,14 @@ mod batch;
 mod interrupts;
 mod reference;
 
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::diag::{Error, Result};
 use crate::host::{Clock, Setup};
@@ -74,7 +75,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let worker = std::thread::Builder::new()
         .stack_size(STACK)
-        .spawn(|| run(Cli::parse()));
+        .spawn(|| run(Cli::parse_from(arguments())));
     let result = worker
         .map_err(Error::from)
         .map(std::thread::JoinHandle::join);
@@ -126,6 +127,35 @@ fn run(cli: Cli) -> Result<ExitCode> {
     }
     let code = repl::run(session, &terminal)?;
     Ok(ExitCode::from(code.clamp(0, 255) as u8))
+}
+
+/// The program's arguments, with `--` after the script, so that what follows is the script's own.
+fn arguments() -> Vec<OsString> {
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    let cli = Cli::command();
+    let takes_value = |arg: &str| {
+        cli.get_arguments().any(|known| {
+            let long = known
+                .get_long()
+                .is_some_and(|long| arg.strip_prefix("--") == Some(long));
+            let short = known
+                .get_short()
+                .is_some_and(|short| arg == format!("-{short}"));
+            (long || short) && known.get_action().takes_values()
+        })
+    };
+    let mut at = 1;
+    while let Some(arg) = args.get(at).and_then(|arg| arg.to_str()) {
+        let option = arg.starts_with('-') && arg != "-";
+        if !option {
+            if !cli.get_subcommands().any(|known| known.get_name() == arg) && arg != "help" {
+                args.insert(at + 1, "--".into());
+            }
+            break;
+        }
+        at += if takes_value(arg) { 2 } else { 1 };
+    }
+    args
 }
 
 /// Time since the start of the program.

@@ -50,7 +50,17 @@ pub fn text(registry: &Registry, value: &Dynamic) -> String {
 pub fn rich(registry: &Registry, value: &Dynamic, width: usize) -> Display {
     registry
         .show(value)
-        .unwrap_or_else(|| Display::Text(wrapped(registry, value, 0, width)))
+        .unwrap_or_else(|| Display::Text(full(registry, value, width)))
+}
+
+/// Text of several lines stands in back-ticks, as a script would write it.
+fn full(registry: &Registry, value: &Dynamic, width: usize) -> String {
+    match value.as_immutable_string_ref() {
+        Ok(text) if text.contains('\n') && !text.contains('`') && !text.contains("${") => {
+            format!("`{}`", text.as_str())
+        }
+        _ => wrapped(registry, value, 0, width),
+    }
 }
 
 fn wrapped(registry: &Registry, value: &Dynamic, indent: usize, width: usize) -> String {

@@ -98,7 +98,11 @@ pub(super) fn diagnose(error: &EvalAltResult, source: &str, context: &Context) -
         );
         frames.splice(0..0, found.filter(|_| !known));
     }
-    frames.dedup();
+    // A native function that calls back stands at the place of its own call.
+    let place = |frame: &Frame| (frame.source.clone(), frame.line, frame.column);
+    frames.reverse();
+    frames.dedup_by_key(|frame| place(frame));
+    frames.reverse();
     Diagnostic {
         problem,
         message,

@@ -279,6 +279,15 @@ pub fn depth(tokens: &[Token], at: usize) -> usize {
         })
 }
 
+/// Whether a `;` ends the code: its value is not to be shown.
+pub fn ends_quietly(code: &str) -> bool {
+    let tokens = lex(code);
+    let last = tokens
+        .iter()
+        .rfind(|token| !matches!(token.kind, Kind::Space | Kind::Comment));
+    last.is_some_and(|token| &code[token.start..token.end] == ";")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,7 @@ mod history;
 mod inspect;
 pub mod lexer;
 mod panics;
+mod params;
 mod underscore;
 mod words;
 
@@ -27,6 +28,7 @@ pub use complete::Completions;
 pub use completeness::{Checker, Completeness};
 pub use diagnose::{Diagnostic, Frame, Problem};
 pub use panics::silence as silence_panics;
+pub use params::{Param, Params};
 
 use crate::diag::{Error, Result};
 use crate::host::{Host, Setup, engine, show};
@@ -61,7 +63,7 @@ pub(crate) struct Sources {
 /// What came of an evaluation.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The value, `()` after a failure.
+    /// The value; `()` after a failure, or if a `;` ends the code.
     pub value: Dynamic,
     pub problem: Option<Diagnostic>,
     /// The script wants to leave with this code.
@@ -110,8 +112,11 @@ impl Session {
     /// Evaluates the next numbered cell; its value becomes `_` and `Out[n]`.
     pub fn eval(&mut self, code: &str) -> Outcome {
         let cell = self.history.begin(code);
-        let outcome = self.eval_named(&format!("In [{cell}]"), code);
+        let mut outcome = self.eval_named(&format!("In [{cell}]"), code);
         self.history.end(cell, &outcome.value);
+        if lexer::ends_quietly(code) {
+            outcome.value = Dynamic::UNIT;
+        }
         outcome
     }
 
@@ -120,11 +125,28 @@ impl Session {
     /// # Errors
     /// The file can't be read.
     pub fn run_file(&mut self, path: &Path) -> Result<Outcome> {
-        let bytes = self.host.read(path)?;
-        let code = String::from_utf8(bytes)
-            .map_err(|_| Error::new(format!("{} is not UTF-8 text", path.display())))?;
+        let code = self.read_script(path)?;
         // Imports are looked up beside the file of that name.
         Ok(self.eval_named(&path.to_string_lossy(), &code))
+    }
+
+    /// What a script file asks of its command line.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn params_of(&self, path: &Path) -> Result<Params> {
+        Ok(Params::read(&self.engine, &self.read_script(path)?))
+    }
+
+    /// The text of a script; a first line `#!` becomes a comment.
+    fn read_script(&self, path: &Path) -> Result<String> {
+        let bytes = self.host.read(&self.host.base().join(path))?;
+        let code = String::from_utf8(bytes)
+            .map_err(|_| Error::new(format!("{} is not UTF-8 text", path.display())))?;
+        Ok(match code.strip_prefix("#!") {
+            Some(rest) => format!("//{rest}"),
+            None => code,
+        })
     }
 
     /// Evaluates code under a name of its own, with no cell number.

@@ -1,0 +1,221 @@
+//! The command line: what runs, what it writes where, and the exit code.
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rlaif-repl"));
+    command.env("RLAIF_HISTORY", "").env_remove("NO_COLOR");
+    command
+}
+
+fn run(args: &[&str], input: &str) -> Output {
+    let mut child = program()
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that needs no input may be gone already.
+    child.stdin.take().unwrap().write_all(input.as_bytes()).ok();
+    child.wait_with_output().unwrap()
+}
+
+/// Exit code, the standard output in full, and words of the standard error.
+fn check(args: &[&str], input: &str, code: i32, out: &str, err: &[&str]) {
+    let output = run(args, input);
+    let (stdout, stderr) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{args:?} {input:?}\n{stdout}{stderr}"
+    );
+    assert_eq!(stdout, out, "{args:?} {input:?}\n{stderr}");
+    assert!(
+        err.iter().all(|word| stderr.contains(word)),
+        "{args:?} {input:?}\n{stderr}"
+    );
+    assert!(
+        !stdout.contains('\x1b') && !stderr.contains('\x1b'),
+        "colours in a pipe"
+    );
+}
+
+#[test]
+fn code_of_the_command_line() {
+    check(&["-e", "1 + 1"], "", 0, "2\n", &[]);
+    check(&["-e", "let x = 1;"], "", 0, "", &[]);
+    check(
+        &["-e", "print(\"a\"); x"],
+        "",
+        1,
+        "",
+        &["error: unknown variable x", "--> -e:1:13"],
+    );
+    check(
+        &["-e", "print(\"a\"); 1 / 0"],
+        "",
+        1,
+        "a\n",
+        &["division by zero"],
+    );
+    check(&["-e", "exit(7)"], "", 7, "", &[]);
+    check(&["-e", "try { exit(7) } catch { }"], "", 7, "", &[]);
+    check(&["--seed", "5", "-e", "seed()"], "", 0, "5\n", &[]);
+}
+
+#[test]
+fn usage() {
+    check(&["--nonsense"], "", 2, "", &["--nonsense"]);
+    check(
+        &["no-such-file.rhai"],
+        "",
+        2,
+        "",
+        &["can't read", "no-such-file.rhai"],
+    );
+    let help = String::from_utf8(run(&["--help"], "").stdout).unwrap();
+    assert!(
+        help.contains("Exit codes: 0 done; 1 the script failed; 2 wrong usage; 130 interrupted"),
+        "{help}"
+    );
+}
+
+#[test]
+fn piped_code_runs_line_by_line() {
+    check(&[], "1 + 1\nlet a = [1, 2]\na\n", 0, "2\n[1, 2]\n", &[]);
+    check(
+        &[],
+        "fn f(x) {\n  x * 2\n}\nif true {\n  f(4)\n}\nelse { 0 }\n",
+        0,
+        "8\n",
+        &[],
+    );
+    check(
+        &[],
+        "print(1)\nfoo()\nprint(2)\n",
+        1,
+        "1\n",
+        &["unknown function foo()", "--> stdin:2:1"],
+    );
+    check(
+        &[],
+        "print(1)\nlet x = )\nprint(2)\n",
+        1,
+        "",
+        &["--> stdin:2:9"],
+    );
+    check(&[], "print(1)\nprint(\n", 1, "", &["stdin:"]);
+    check(&[], "", 0, "", &[]);
+    check(&["-"], "1 + 2", 0, "3\n", &[]);
+}
+
+#[test]
+fn scripts_with_parameters_and_imports() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("main.rhai");
+    std::fs::write(folder.path().join("lib.rhai"), "fn twice(x) { x * 2 }").unwrap();
+    std::fs::write(&script, "import \"lib\" as lib;\nlet n = param(\"n\", 1, \"A number.\");\nprint(lib::twice(n));\nprint(args());\n").unwrap();
+    let path = script.to_str().unwrap();
+    check(&[path], "", 0, "2\n[]\n", &[]);
+    check(&[path, "--n", "21"], "", 0, "42\n[\"--n\", \"21\"]\n", &[]);
+    check(
+        &[path, "--n=x"],
+        "",
+        1,
+        "",
+        &["--n must be a whole number, not \"x\"", "main.rhai:2:9"],
+    );
+}
+
+#[test]
+fn parameters_are_known_before_the_script_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("train.rhai");
+    std::fs::write(&script, "// Trains a student.\nprint(\"runs\");\nlet steps = param(\"steps\", 20, \"Training steps.\");\n").unwrap();
+    let path = script.to_str().unwrap();
+    check(
+        &[path, "--stpes", "3"],
+        "",
+        2,
+        "",
+        &["unknown parameter \"--stpes\"", "did you mean \"--steps\"?"],
+    );
+    check(
+        &[path, "--help"],
+        "",
+        0,
+        "Trains a student.\n\nParameters:\n  --steps <int>  Training steps. (default 20)\n",
+        &[],
+    );
+}
+
+#[test]
+fn progress_is_quiet_in_a_pipe() {
+    let code =
+        "let bar = progress(\"work\", 1000); for i in 1..=1000 { bar.step(i); } bar.finish()";
+    let output = run(&["-e", code], "");
+    let lines = String::from_utf8(output.stderr).unwrap().lines().count();
+    assert!((1..=12).contains(&lines), "{lines} lines");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_a_script_with_130() {
+    let mut child = program()
+        .args(["-e", "print(\"ready\"); loop { }"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = [0; 5];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("stopped: interrupted")
+    );
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let mut child = program()
+        .args(["-e", "for i in 0..100000 { print(i) }"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(
+        output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn the_reference_comes_out_of_the_registry() {
+    let text = String::from_utf8(run(&["reference"], "").stdout).unwrap();
+    assert!(
+        text.contains("## random") && text.contains("Stream.below(n: int) -> int"),
+        "{text}"
+    );
+    check(
+        &["reference", "randm"],
+        "",
+        2,
+        "",
+        &["did you mean \"random\"?"],
+    );
+}

@@ -1,0 +1,237 @@
+//! The prompt in a real terminal: keys in, screen out.
+#![cfg(unix)]
+
+use std::io::{Read as _, Write};
+use std::num::NonZero;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+const SIZE: PtySize = PtySize {
+    rows: 40,
+    cols: 100,
+    pixel_width: 0,
+    pixel_height: 0,
+};
+/// How long a busy machine may stay silent.
+const PATIENCE: Duration = Duration::from_secs(20);
+const UP: &str = "\x1b[A";
+
+/// The program on a terminal of its own.
+struct Prompt {
+    screen: vt100::Parser,
+    bytes: Receiver<Vec<u8>>,
+    keys: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    _master: Box<dyn MasterPty + Send>,
+    home: tempfile::TempDir,
+}
+
+impl Prompt {
+    fn open(env: &[(&str, &str)]) -> Self {
+        Self::open_in(tempfile::tempdir().unwrap(), env)
+    }
+
+    fn open_in(home: tempfile::TempDir, env: &[(&str, &str)]) -> Self {
+        let pair = native_pty_system().openpty(SIZE).unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_rlaif-repl"));
+        command.cwd(home.path());
+        command.env("RLAIF_HISTORY", home.path().join("history"));
+        command.env("TERM", "xterm-256color");
+        command.env_remove("NO_COLOR");
+        for (name, value) in env {
+            command.env(name, value);
+        }
+        let child = pair.slave.spawn_command(command).unwrap();
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let (sender, bytes) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                if sender.send(buffer[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        let keys = pair.master.take_writer().unwrap();
+        let size = |n| NonZero::new(n).unwrap();
+        let screen = vt100::Parser::new(size(SIZE.rows), size(SIZE.cols), 0);
+        let mut prompt = Self {
+            screen,
+            bytes,
+            keys,
+            child,
+            _master: pair.master,
+            home,
+        };
+        prompt.wait("In [1]: ");
+        prompt
+    }
+
+    fn text(&self) -> String {
+        self.screen.screen().contents()
+    }
+
+    fn type_keys(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    /// Types a line, Enter, and waits until the screen shows the words.
+    fn enter(&mut self, line: &str, shown: &str) {
+        self.type_keys(&format!("{line}\r"));
+        self.wait(shown);
+    }
+
+    /// Waits until the screen shows the words.
+    fn wait(&mut self, words: &str) {
+        while !self.text().contains(words) {
+            match self.bytes.recv_timeout(PATIENCE) {
+                Ok(bytes) => self.screen.process(&bytes),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("\"{words}\" did not appear:\n{}", self.text())
+                }
+            }
+        }
+    }
+
+    /// Waits until the program has left.
+    fn leaves(mut self) -> (u32, tempfile::TempDir) {
+        let code = self.child.wait().unwrap().exit_code();
+        (code, self.home)
+    }
+}
+
+#[test]
+fn cells_are_numbered_and_ctrl_d_leaves() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.enter("1 + 1", "Out[1]: 2");
+    prompt.wait("In [2]: ");
+    prompt.enter("_ * 21", "Out[2]: 42");
+    prompt.enter("foo(1)", "unknown function foo(int)");
+    prompt.wait("In [4]: ");
+    prompt.type_keys("\x04");
+    assert_eq!(prompt.leaves().0, 0);
+}
+
+#[test]
+fn unfinished_input_goes_on_and_is_indented() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.type_keys("fn double(x) {\r");
+    prompt.type_keys("x * 2\r}\r");
+    prompt.wait("In [2]: ");
+    let text = prompt.text();
+    assert!(text.contains("\n    x * 2\n}\n"), "{text}");
+    prompt.enter("double(\"(\".len())", "Out[2]: 2");
+}
+
+#[test]
+fn pasted_lines_are_one_cell() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.type_keys("\x1b[200~let a = 1;\nlet b = 2;\na + b\x1b[201~\r");
+    prompt.wait("Out[1]: 3");
+}
+
+#[test]
+fn tab_completes_and_lists() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.type_keys("elap\t");
+    prompt.enter(" >= 0.0", "elapsed() >= 0.0");
+    prompt.wait("Out[1]: true");
+    prompt.type_keys("rng(1).\t");
+    prompt.wait("A whole number from 0 up to, but not with, `n`.");
+    prompt.type_keys("bel\t");
+    prompt.enter("1)", "Out[2]: 0");
+    prompt.type_keys("json(1, #{\t");
+    prompt.wait("#{pretty: ");
+}
+
+#[test]
+fn the_signature_is_hinted() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.type_keys("format(");
+    prompt.wait("format(x: float, digits: int)");
+}
+
+#[test]
+fn history_lasts_beyond_the_session() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.enter("let kept = 17;", "In [2]: ");
+    prompt.type_keys("\x04");
+    let (_, home) = prompt.leaves();
+    let mut prompt = Prompt::open_in(home, &[]);
+    prompt.type_keys(UP);
+    prompt.wait("In [1]: let kept = 17;");
+    prompt.enter(" kept", "Out[1]: 17");
+}
+
+#[test]
+fn ctrl_c_stops_the_evaluation_and_keeps_the_session() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.enter("let kept = 5;", "In [2]: ");
+    prompt.enter("print(\"begun\"); loop { }", "\nbegun");
+    prompt.type_keys("\x03");
+    prompt.wait("stopped: interrupted");
+    prompt.wait("In [3]: ");
+    prompt.enter("print(\"asleep\"); sleep(1000)", "\nasleep");
+    prompt.type_keys("\x03");
+    prompt.wait("In [4]: ");
+    prompt.enter("kept", "Out[4]: 5");
+}
+
+#[test]
+fn ctrl_c_clears_the_line() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.type_keys("let unwanted");
+    prompt.wait("let unwanted");
+    prompt.type_keys("\x03");
+    prompt.wait("let unwanted\nIn [1]:");
+    prompt.enter("2 + 2", "Out[1]: 4");
+}
+
+#[test]
+fn help_and_magics() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.enter("rng?", "rng(seed: int | string) -> Stream");
+    prompt.enter("%whoo", "did you mean \"who\"?");
+    prompt.enter("let x = [1, 2];", "In [2]: ");
+    prompt.enter("%who", "│ x    │ array │ [1, 2] │");
+    prompt.enter("!echo shell", "\nshell");
+    std::fs::write(prompt.home.path().join("s.rhai"), "let from_file = 9;").unwrap();
+    prompt.type_keys("%run s.rhai\r");
+    prompt.enter("from_file", "Out[2]: 9");
+    prompt.enter("%time 1", "took ");
+    prompt.type_keys("exit(4)\r");
+    assert_eq!(prompt.leaves().0, 4);
+}
+
+#[test]
+fn colours_are_off_when_asked() {
+    let coloured = |env: &[(&str, &str)]| {
+        let mut prompt = Prompt::open(env);
+        prompt.enter("\"text\"", "Out[1]: \"text\"");
+        let screen = prompt.screen.screen();
+        (0..SIZE.rows).any(|row| {
+            (0..SIZE.cols).any(|column| {
+                screen
+                    .cell(row, column)
+                    .is_some_and(|cell| cell.fgcolor() != vt100::Color::Default)
+            })
+        })
+    };
+    assert!(coloured(&[]));
+    assert!(!coloured(&[("NO_COLOR", "1")]));
+}
+
+#[test]
+fn a_dumb_terminal_has_a_plain_prompt() {
+    let mut prompt = Prompt::open(&[("TERM", "dumb")]);
+    prompt.type_keys("fn f() {\r");
+    prompt.wait("   ...: ");
+    prompt.type_keys("3 }\r");
+    prompt.wait("In [2]: ");
+    prompt.enter("f() + 4", "Out[2]: 7");
+    prompt.type_keys("%quit\r");
+    assert_eq!(prompt.leaves().0, 0);
+}
