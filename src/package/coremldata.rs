@@ -13,7 +13,7 @@
 //! | then | 16 bytes per function: u32 502, zeros |
 //! | classifiers | u32 403, u64 100 (string labels), u64 count, then u64 length and bytes per label |
 //!
-//! Unknown: the meaning of the word at 0x04 and of the zeros, integer labels, and whether Core ML
+//! Written files equal Apple's, but for the order of the user's metadata. Unknown: the meaning of the word at 0x04 and of the zeros, integer labels, and whether Core ML
 //! checks any of it against the package it came from.
 
 use super::describe::Description;

@@ -24,6 +24,7 @@ pub(super) fn model(program: &Program, interface: &Description) -> Result<Vec<u8
 /// The message `ModelDescription`.
 pub(super) fn description(description: &Description) -> Result<Vec<u8>> {
     let mut out = interface::write(description)?.encode_to_vec();
+    // Written when empty too: Apple's compiler does the same.
     field(100, &metadata(&description.metadata), &mut out);
     Ok(out)
 }

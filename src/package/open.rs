@@ -10,7 +10,7 @@ use super::files::{Files, Weights};
 use super::{Bundle, coremldata, derive, interface, manifest, metadata};
 use crate::diag::{Context, Error, Result};
 use crate::fail;
-use crate::mil::{Program, proto, text};
+use crate::mil::{NamedType, Program, proto, text};
 
 /// Opens what is at `path`.
 pub(super) fn open(path: &Path) -> Result<Bundle> {
@@ -91,7 +91,7 @@ fn package(bytes: &[u8], weights: Weights) -> Result<Bundle> {
 
 /// A compiled bundle: text, and what Apple's compiler puts beside it.
 fn compiled(files: Files) -> Result<Bundle> {
-    let program = parse(files.read("model.mil")?, &files.display("model.mil"))?;
+    let mut program = parse(files.read("model.mil")?, &files.display("model.mil"))?;
     let mut description = if files.has_content("coremldata.bin") {
         let bytes = files.read("coremldata.bin")?;
         let read = || {
@@ -115,7 +115,22 @@ fn compiled(files: Files) -> Result<Bundle> {
         metadata::read(&files.read("metadata.json")?, &mut description)
             .with_context(|| "metadata.json")?;
     }
+    restore_order(&mut program, &description);
     Ok(Bundle::of(program, description, Weights::new(files, "")))
+}
+
+/// Text has a function's inputs sorted by name; the description has the author's order.
+fn restore_order(program: &mut Program, description: &Description) {
+    for (name, function) in &mut program.functions {
+        let Some(interface) = description.functions.get(name) else {
+            continue;
+        };
+        let described = || interface.inputs.iter().chain(&interface.states);
+        let place = |input: &NamedType| described().position(|f| f.name == input.name);
+        function
+            .inputs
+            .sort_by_key(|input| place(input).unwrap_or(usize::MAX));
+    }
 }
 
 fn parse(bytes: Vec<u8>, source: &str) -> Result<Program> {

@@ -27,7 +27,7 @@ const TEXT: &str = "program(1.3) {
     } -> (y);
 }";
 
-fn bundle() -> Bundle {
+pub fn bundle() -> Bundle {
     let program = text::parse(TEXT, "test").unwrap().0;
     let mut description = Description::from_program(&program).unwrap();
     description.metadata = Metadata {
@@ -58,7 +58,7 @@ fn weights(bundle: &Bundle) -> BTreeMap<String, Array> {
         .collect()
 }
 
-fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = find(folder, &|path| path.is_file());
     let name = |path: &Path| path.strip_prefix(folder).unwrap().display().to_string();
     files
@@ -331,4 +331,33 @@ fn packages_survive_being_compiled_and_packed_again() {
         assert!(a == b, "{}", path.display());
     }
     assert!(packages.len() > 60);
+}
+
+#[test]
+fn the_description_container_is_written_as_apple_writes_it() {
+    let Some(models) = models() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("m.mlmodelc");
+    let (mut same, mut reordered, mut other) = (0, 0, 0);
+    for path in find(&models, &|path| path.join("model.mil").exists()) {
+        let Ok(mut apple) = fs::read(path.join("coremldata.bin")) else {
+            continue;
+        };
+        if apple.starts_with(b"version") {
+            continue;
+        }
+        Bundle::open(&path).unwrap().save(&saved).unwrap();
+        let mut ours = fs::read(saved.join("coremldata.bin")).unwrap();
+        same += u32::from(apple == ours);
+        // Apple writes the user's metadata in no fixed order.
+        apple.sort_unstable();
+        ours.sort_unstable();
+        reordered += u32::from(apple == ours);
+        // One golden describes its only function as one of several.
+        other += u32::from(apple != ours);
+    }
+    assert!(
+        same >= 13 && reordered >= 32 && other <= 1,
+        "{same} {reordered} {other}"
+    );
 }

@@ -3,6 +3,8 @@
 mod encode;
 mod read;
 mod tensor;
+#[cfg(test)]
+mod tests;
 mod types;
 mod write;
 

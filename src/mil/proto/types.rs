@@ -79,10 +79,10 @@ fn read_dtype(number: i32) -> Result<DType> {
 }
 
 fn read_dims(tensor: &mil_spec::TensorType) -> Result<Vec<Dim>> {
-    if tensor.rank < 0 {
+    if tensor.rank < 0 && tensor.dimensions.is_empty() {
         return Ok(vec![Dim::Variadic]);
     }
-    if tensor.rank != tensor.dimensions.len() as i64 {
+    if tensor.rank >= 0 && tensor.rank != tensor.dimensions.len() as i64 {
         fail!(
             "a tensor of rank {} has {} extents",
             tensor.rank,

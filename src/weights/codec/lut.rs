@@ -11,6 +11,9 @@ use crate::numeric::{Array, DType, unpack};
 /// Bytes of the result that are filled at a time.
 const CHUNK: usize = 1 << 14;
 
+/// Elements of an entry: more than any compressor makes, few enough for hostile files.
+const LENGTH_MAX: usize = 64;
+
 /// `constexpr_lut_to_dense` of iOS 16: `indices` are bytes with packed indices of log2(entries) bits
 /// (1, 2, 4, 6 or 8), `lut` is a vector.
 pub fn lut_to_dense_packed(indices: &Array, lut: &Array, shape: &[usize]) -> Result<Array> {
@@ -47,6 +50,9 @@ pub fn lut_to_dense(indices: &Array, lut: &Array, vector_axis: Option<i64>) -> R
     };
     if let Some(index) = indices.bytes().iter().find(|i| usize::from(**i) >= entries) {
         fail!("index {index} is past the end of a look-up table of {entries} entries");
+    }
+    if length > LENGTH_MAX {
+        fail!("a look-up table of vectors of {length} elements, at most {LENGTH_MAX} are read");
     }
     let axis = match vector_axis {
         Some(axis) => normalise(axis, rank)?,
