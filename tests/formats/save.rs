@@ -339,11 +339,11 @@ fn the_description_container_is_written_as_apple_writes_it() {
     let folder = tempfile::tempdir().unwrap();
     let saved = folder.path().join("m.mlmodelc");
     let (mut same, mut reordered, mut other) = (0, 0, 0);
-    for path in find(&models, &|path| path.join("model.mil").exists()) {
+    for path in find(&models, &|path| has_extension(path, "mlmodelc")) {
         let Ok(mut apple) = fs::read(path.join("coremldata.bin")) else {
             continue;
         };
-        if apple.starts_with(b"version") {
+        if apple.starts_with(b"version") || !path.join("model.mil").exists() {
             continue;
         }
         Bundle::open(&path).unwrap().save(&saved).unwrap();
