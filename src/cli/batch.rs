@@ -51,7 +51,7 @@ fn report(terminal: &Terminal, outcome: &Outcome) -> ExitCode {
     let Some(problem) = &outcome.problem else {
         return ExitCode::SUCCESS;
     };
-    terminal.message(&problem.render(terminal.colour()));
+    terminal.message(&problem.render(terminal.colour_errors()));
     match problem.problem {
         Problem::Interrupted => ExitCode::from(interrupts::CODE),
         _ => ExitCode::FAILURE,

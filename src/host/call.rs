@@ -1,6 +1,6 @@
 //! One call of a script function: its checked arguments, its options, and the host behind it.
 
-use rhai::{Array, Dynamic, FnPtr, Map, NativeCallContext};
+use rhai::{Array, Dynamic, EvalAltResult, FnPtr, Map, NativeCallContext, Position};
 
 use super::context::Host;
 use super::error::{from_rhai, to_rhai};
@@ -53,16 +53,24 @@ impl Call<'_> {
         self.args.iter().skip(first).map(|value| &**value)
     }
 
-    /// Calls a script function.
+    /// Calls a script function and reads its result.
     ///
     /// # Errors
-    /// Its error, with the place in the script where it happened.
-    pub fn call(
+    /// Its error, with the place in the script where it happened; a result of another type.
+    pub fn call<T: FromScript>(
         &self,
         function: &Callback,
         args: impl IntoIterator<Item = Dynamic>,
-    ) -> Result<Dynamic> {
-        function.call(self.context, args)
+    ) -> Result<T> {
+        let value = function.call(self.context, args).map_err(|error| {
+            let ours = from_rhai(&error, self.context.call_source());
+            self.host.note_script_error(&ours, error);
+            ours
+        })?;
+        T::from_script(&value, self.host).ok_or_else(|| {
+            let (name, got) = (function.name(), describe(&value));
+            Error::new(format!("{name} must give {}, not {got}", T::expected()))
+        })
     }
 
     fn value(&self, name: &str) -> Result<&Dynamic> {
@@ -83,8 +91,16 @@ pub(super) fn dispatch(
     host: &Host,
     context: &NativeCallContext,
     args: &mut [&mut Dynamic],
-) -> Result<Dynamic, Box<rhai::EvalAltResult>> {
-    run(function, host, context, args).map_err(|error| to_rhai(error.context(function.name)))
+) -> Result<Dynamic, Box<EvalAltResult>> {
+    run(function, host, context, args).map_err(|error| match host.take_script_error(&error) {
+        Some(inner) => Box::new(EvalAltResult::ErrorInFunctionCall(
+            function.name.into(),
+            String::new(),
+            inner,
+            Position::NONE,
+        )),
+        None => to_rhai(error.context(function.name)),
+    })
 }
 
 fn run(
@@ -156,11 +172,9 @@ impl Callback {
         &self,
         context: &NativeCallContext,
         args: impl IntoIterator<Item = Dynamic>,
-    ) -> Result<Dynamic> {
+    ) -> Result<Dynamic, Box<EvalAltResult>> {
         let args: Array = args.into_iter().collect();
-        self.0
-            .call_raw(context, None, args)
-            .map_err(|error| from_rhai(&error, context.call_source()))
+        self.0.call_raw(context, None, args)
     }
 }
 

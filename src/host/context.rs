@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rhai::EvalAltResult;
+
 use super::registry::Registry;
 use super::sink::{Event, Progress, Sink};
 use crate::diag::{Context as _, Error, Result};
@@ -48,6 +50,8 @@ struct Inner {
     exit: Mutex<Option<i32>>,
     read: Mutex<Vec<PathBuf>>,
     progress: AtomicU64,
+    /// The failure of a script function that Rust code called: our words for it, and the engine's own error.
+    script_error: Mutex<Option<(String, Box<EvalAltResult>)>>,
 }
 
 impl fmt::Debug for Host {
@@ -74,6 +78,7 @@ impl Host {
             exit: Mutex::new(None),
             read: Mutex::new(Vec::new()),
             progress: AtomicU64::new(0),
+            script_error: Mutex::new(None),
         }))
     }
 
@@ -186,6 +191,17 @@ impl Host {
     /// Draws from the session's random stream.
     pub fn draw<T>(&self, draw: impl FnOnce(&mut Rng) -> T) -> T {
         draw(&mut lock(&self.0.random).1)
+    }
+
+    /// Keeps the engine's error behind one of ours, which has no room for its call stack.
+    pub(super) fn note_script_error(&self, ours: &Error, error: Box<EvalAltResult>) {
+        *lock(&self.0.script_error) = Some((ours.message().into(), error));
+    }
+
+    /// The engine's error behind this one, if it came out of a script function.
+    pub(super) fn take_script_error(&self, ours: &Error) -> Option<Box<EvalAltResult>> {
+        let (message, error) = lock(&self.0.script_error).take()?;
+        (!ours.is_interrupt() && message == ours.message()).then_some(error)
     }
 
     /// Asks the shell to leave; the returned error stops the script.

@@ -205,3 +205,6 @@ fn help_comments(function: &ScriptFn) -> Vec<String> {
     );
     lines
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use rustyline::{
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::highlight::Painter;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, columns};
 use super::{Shared, magic};
 use crate::diag::{Error, Result};
 use crate::session::lexer::{depth, lex};
@@ -55,7 +55,6 @@ impl Editor {
             closing: pending.clone(),
             painter: RefCell::new(Painter::new(terminal.colour())),
             empty: Cell::new(true),
-            width: terminal.width(),
         }));
         for key in [
             KeyEvent(KeyCode::Enter, Modifiers::NONE),
@@ -163,7 +162,6 @@ struct Assistant {
     painter: RefCell<Painter>,
     /// Whether nothing is typed.
     empty: Cell<bool>,
-    width: usize,
 }
 
 impl Helper for Assistant {}
@@ -236,12 +234,9 @@ impl Completer for Assistant {
             .map(|c| c.label.width())
             .max()
             .unwrap_or(0);
+        let width = columns();
         let shown = |candidate: Candidate| Choice {
-            shown: list_line(
-                &candidate,
-                widest.min(self.width / 2),
-                self.width.saturating_sub(2),
-            ),
+            shown: list_line(&candidate, widest.min(width / 2), width.saturating_sub(2)),
             text: candidate.text,
         };
         Ok((

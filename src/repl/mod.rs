@@ -21,7 +21,7 @@ use rustyline::error::ReadlineError;
 pub use terminal::Terminal;
 
 use crate::diag::Result;
-use crate::session::{Outcome, Session};
+use crate::session::{Outcome, Problem, Session};
 use edit::Editor;
 use magic::Input;
 
@@ -105,7 +105,11 @@ fn finish(terminal: &Terminal, outcome: &Outcome) -> Next {
     if let Some(code) = outcome.exit {
         return Next::Leave(code);
     }
+    terminal.settle();
     if let Some(problem) = &outcome.problem {
+        if problem.problem == Problem::Interrupted {
+            terminal.wipe_line();
+        }
         terminal.line(&problem.render(terminal.colour()));
     }
     Next::Go

@@ -1,10 +1,10 @@
 //! Output: text and tables on the standard output, progress on the standard error.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use crate::host::{Event, Sink, Update};
 use crate::report::{self, Display};
@@ -16,6 +16,7 @@ const WIDTH: usize = 100;
 pub struct Terminal {
     /// Whether output and errors may be coloured.
     colour: bool,
+    colour_errors: bool,
     utf8: bool,
     live: Option<MultiProgress>,
     running: Mutex<BTreeMap<u64, Running>>,
@@ -35,8 +36,9 @@ impl Terminal {
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         Self {
             utf8: std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
-            colour: std::io::stdout().is_terminal() && !plain,
-            live: live.then(MultiProgress::new),
+            colour: io::stdout().is_terminal() && !plain,
+            colour_errors: io::stderr().is_terminal() && !plain,
+            live: live.then(bars),
             running: Mutex::default(),
         }
     }
@@ -46,6 +48,11 @@ impl Terminal {
         self.colour
     }
 
+    /// Whether messages on the standard error may be coloured.
+    pub fn colour_errors(&self) -> bool {
+        self.colour_errors
+    }
+
     /// Whether the terminal can only print and read lines.
     pub(super) fn is_dumb(&self) -> bool {
         !self.utf8
@@ -53,8 +60,7 @@ impl Terminal {
 
     /// Columns that output may take.
     pub fn width(&self) -> usize {
-        let size = console::Term::stdout().size_checked();
-        size.map_or(WIDTH, |(_, columns)| usize::from(columns))
+        columns()
     }
 
     /// A line on the standard output. A reader that has gone away ends the program, as it does other filters.
@@ -103,6 +109,22 @@ impl Terminal {
         std::io::stdout().flush().ok();
     }
 
+    /// Takes down the bars of work that nobody finished.
+    pub(super) fn settle(&self) {
+        for work in std::mem::take(&mut *self.running()).into_values() {
+            if let Some(bar) = work.bar {
+                bar.finish_and_clear();
+            }
+        }
+    }
+
+    /// Wipes the `^C` that the keyboard left on the line.
+    pub(super) fn wipe_line(&self) {
+        if !self.is_dumb() {
+            print!("\r\x1b[K");
+        }
+    }
+
     /// Writes while the progress bars stand back.
     fn aside(&self, write: impl FnOnce()) {
         match &self.live {
@@ -145,10 +167,65 @@ impl Terminal {
     }
 }
 
+/// The columns of the terminal, which may change at any time.
+pub(super) fn columns() -> usize {
+    let size = console::Term::stdout().size_checked();
+    size.map_or(WIDTH, |(_, columns)| usize::from(columns))
+}
+
+/// Bars at the standard error.
+fn bars() -> MultiProgress {
+    let screen = Box::new(Screen(console::Term::stderr()));
+    MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(screen, 20))
+}
+
+/// The standard error for bars. They fill their line, so the line leaves room for the `^C` of the keyboard: on a
+/// full line it would scroll, and the bar would stay.
+#[derive(Debug)]
+struct Screen(console::Term);
+
+impl TermLike for Screen {
+    fn width(&self) -> u16 {
+        self.0.size().1.saturating_sub(3)
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.0.move_cursor_up(n)
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.0.move_cursor_down(n)
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        self.0.move_cursor_right(n)
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        self.0.move_cursor_left(n)
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.0.write_line(text)
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.0.write_str(text)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.0.clear_line()
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 fn bar(update: &Update) -> ProgressBar {
     let template = match update.total {
-        0 => "{prefix} {spinner} {pos} [{elapsed}] {wide_msg}",
-        _ => "{prefix} {bar:24.cyan/blue} {pos}/{len} [{elapsed} < {eta}] {wide_msg}",
+        0 => "{prefix} {spinner} {pos} [{elapsed}] {msg}",
+        _ => "{prefix} {bar:24.cyan/blue} {pos}/{len} [{elapsed} < {eta}] {msg}",
     };
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

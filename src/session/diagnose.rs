@@ -90,12 +90,7 @@ pub(super) fn diagnose(error: &EvalAltResult, source: &str, context: &Context) -
             .iter()
             .any(|f| (&f.source, f.line) == (&at.source, at.line));
         let position = Position::new(at.line.min(65_535) as u16, at.column.min(65_535) as u16);
-        let found = frame(
-            &at.source,
-            position,
-            Some("closure".into()),
-            context.sources,
-        );
+        let found = frame(&at.source, position, None, context.sources);
         frames.splice(0..0, found.filter(|_| !known));
     }
     // A native function that calls back stands at the place of its own call.

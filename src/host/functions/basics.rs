@@ -7,7 +7,7 @@ use rhai::Dynamic;
 use crate::diag::{Error, Result};
 use crate::fail;
 use crate::host::engine::SHOWN;
-use crate::host::{Call, Kind, ScriptFn, Topic, function, help, show};
+use crate::host::{Call, Callback, Kind, ScriptFn, Topic, function, help, show};
 
 pub(super) const TOPIC: Topic = Topic {
     name: "basics",
@@ -49,6 +49,12 @@ fn functions() -> Vec<ScriptFn> {
             .returns("float")
             .example("elapsed() >= 0.0", "true")
             .run(|call| Ok(call.host.clock().elapsed().as_secs_f64())),
+        function("measure", "The mean seconds that a call of a function takes.")
+            .param("function", Kind::Function, "A function without parameters.")
+            .optional("times", Kind::Int, "How often to call it; once if left out.")
+            .returns("float")
+            .example("measure(|| 1 + 1, 10) >= 0.0", "true")
+            .run(measure),
         function("sleep", "Waits; Ctrl-C ends it.")
             .param("seconds", Kind::Float, "How long.")
             .example("sleep(0.0)", "")
@@ -90,6 +96,17 @@ fn show_help(call: &mut Call) -> Result<()> {
     };
     call.host.print(text);
     Ok(())
+}
+
+fn measure(call: &mut Call) -> Result<f64> {
+    let function: Callback = call.get("function")?;
+    let times: u32 = call.get_or("times", 1)?;
+    let start = call.host.clock().elapsed();
+    for _ in 0..times {
+        let _: Dynamic = call.call(&function, [])?;
+    }
+    let time = call.host.clock().elapsed().saturating_sub(start);
+    Ok(time.as_secs_f64() / f64::from(times.max(1)))
 }
 
 fn name_of(value: &Dynamic) -> Result<String> {

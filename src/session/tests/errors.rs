@@ -95,6 +95,12 @@ fn failures_inside_closures_called_by_natives_are_told() {
         shown.contains("no order") && shown.contains("In [1]:2:"),
         "{shown}"
     );
+    bench.check("fn bad() {\n  1 / 0\n}", "");
+    let shown = bench.shows("measure(|| bad())");
+    assert!(
+        shown.contains("error: division by zero") && shown.contains("In [2]:2:5 in bad"),
+        "{shown}"
+    );
     bench.check("let a = [3, 1, 2]; a.sort(|x, y| y - x); a", "[3, 2, 1]");
 }
 
