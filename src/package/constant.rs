@@ -9,6 +9,9 @@ use crate::mil::{Binding, Block, Operation, Value};
 use crate::numeric::{Array, DType};
 use crate::weights::codec;
 
+/// Compressed weights made of compressed weights: real ones go three deep.
+const CHAIN_MAX: usize = 6;
+
 impl Bundle {
     /// The array that `name` stands for in `function`: a `const`, or a compressed weight
     /// (`constexpr_*`), decompressed together with what it is made from.
@@ -18,10 +21,10 @@ impl Bundle {
             return Err(Error::unknown("function", function, known));
         };
         let definitions = definitions(&function.block);
-        self.weight_among(&definitions, name)
+        self.weight_among(&definitions, name, CHAIN_MAX)
     }
 
-    fn weight_among(&self, definitions: &Definitions, name: &str) -> Result<Array> {
+    fn weight_among(&self, definitions: &Definitions, name: &str, depth: usize) -> Result<Array> {
         let Some((operation, output)) = definitions.get(name) else {
             let weights = definitions.iter().filter(|(_, (op, _))| is_constant(op));
             return Err(Error::unknown(
@@ -30,7 +33,10 @@ impl Bundle {
                 weights.map(|(name, _)| *name),
             ));
         };
-        let mut known = |name: &str| self.weight_among(definitions, name);
+        let Some(depth) = depth.checked_sub(1) else {
+            fail!("\"{name}\" is at the end of too long a chain of compressed weights");
+        };
+        let mut known = |name: &str| self.weight_among(definitions, name, depth);
         let mut arrays = self.evaluate(operation, &mut known)?;
         Ok(arrays.swap_remove(*output))
     }
