@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod cli;
+mod engine;
 mod formats;
+mod gradients;
 mod objectives;
 mod reference;
 mod sessions;

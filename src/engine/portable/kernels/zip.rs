@@ -12,6 +12,10 @@ pub trait Pair: Copy + Send + Sync + 'static {
     fn value<R: Real>(&self, a: R, b: R) -> R;
     /// The partial derivatives at `a`, `b`.
     fn slopes<R: Real>(&self, a: R, b: R) -> (R, R);
+    /// The partial derivatives, if they are 1 or −1 everywhere.
+    fn signs(&self) -> Option<[bool; 2]> {
+        None
+    }
     /// The same made of candle's operations, for devices other than the CPU.
     fn composed(&self, _a: &Tensor, _b: &Tensor) -> Option<Result<Tensor>> {
         None
@@ -66,12 +70,16 @@ impl<P: Pair> CustomOp2 for Zip<P> {
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let side = |second: bool| {
-            let slope = ZipSlope {
-                pair: self.0,
-                second,
-            };
-            a.apply_op3_no_bwd(b, grad, &slope)
+        let side = |second: bool| match self.0.signs() {
+            Some(positive) if positive[usize::from(second)] => Ok(grad.clone()),
+            Some(_) => grad.neg(),
+            None => {
+                let slope = ZipSlope {
+                    pair: self.0,
+                    second,
+                };
+                a.apply_op3_no_bwd(b, grad, &slope)
+            }
         };
         Ok((
             a.track_op().then(|| side(false)).transpose()?,

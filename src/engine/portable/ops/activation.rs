@@ -49,7 +49,7 @@ curves! {
 }
 
 pub(super) fn sigmoid<R: Real>(x: R) -> R {
-    R::of(1.) / (R::of(1.) + (-x).exp())
+    R::of(1.) / (R::of(1.) + (-x).quick_exp())
 }
 
 fn composed_sigmoid(x: &Tensor) -> candle_core::Result<Tensor> {
@@ -61,7 +61,7 @@ fn softplus<R: Real>(x: R) -> R {
 }
 
 fn gelu_slope<R: Real>(x: R) -> R {
-    let density = R::of(0.398_942_280_401_432_7) * (R::of(-0.5) * x * x).exp();
+    let density = R::of(0.398_942_280_401_432_7) * (R::of(-0.5) * x * x).quick_exp();
     R::of(0.5) * (R::of(1.) + (x * R::of(std::f64::consts::FRAC_1_SQRT_2)).erf()) + x * density
 }
 

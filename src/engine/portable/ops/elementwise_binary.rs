@@ -11,9 +11,10 @@ use crate::engine::portable::kernels::{Pair, Real, map, zip};
 use crate::engine::portable::value::Value;
 use crate::fail;
 
-/// `Name |a, b| value, (slope by a, slope by b), |s, t| composition;`
+/// `Name |a, b| value, (slope by a, slope by b), |s, t| composition;`, with `[signs]` before the value
+/// where the slopes are 1 or −1 everywhere.
 macro_rules! pairs {
-    ($($(#[$doc:meta])* $name:ident |$a:ident, $b:ident| $value:expr, $slopes:expr, |$s:ident, $t:ident| $composed:expr;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $([$($sign:literal),*])? |$a:ident, $b:ident| $value:expr, $slopes:expr, |$s:ident, $t:ident| $composed:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy)]
         pub(super) struct $name;
@@ -28,6 +29,10 @@ macro_rules! pairs {
                 $slopes
             }
 
+            $(fn signs(&self) -> Option<[bool; 2]> {
+                Some([$($sign),*])
+            })?
+
             fn composed(&self, $s: &Tensor, $t: &Tensor) -> Option<candle_core::Result<Tensor>> {
                 let _ = ($s, $t);
                 $composed
@@ -37,8 +42,8 @@ macro_rules! pairs {
 }
 
 pairs! {
-    Add |a, b| a + b, (R::of(1.), R::of(1.)), |s, t| Some(s.broadcast_add(t));
-    Sub |a, b| a - b, (R::of(1.), R::of(-1.)), |s, t| Some(s.broadcast_sub(t));
+    Add [true, true] |a, b| a + b, (R::of(1.), R::of(1.)), |s, t| Some(s.broadcast_add(t));
+    Sub [true, false] |a, b| a - b, (R::of(1.), R::of(-1.)), |s, t| Some(s.broadcast_sub(t));
     Mul |a, b| a * b, (b, a), |s, t| Some(s.broadcast_mul(t));
     Div |a, b| a / b, (R::of(1.) / b, -a / (b * b)), |s, t| Some(s.broadcast_div(t));
     Maximum |a, b| a.larger(b), share(a, b, a >= b, b >= a), |s, t| Some(s.broadcast_maximum(t));

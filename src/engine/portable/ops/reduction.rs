@@ -43,7 +43,7 @@ pub(super) const OPS: &[Op] = &[
     ),
     smooth(
         "reduce_l2_norm",
-        |call, _| reduce(call, |x| Ok(sum(&x.sqr()?)?.sqrt()?)),
+        |call, _| reduce(call, |x| Ok(sum(&square(real(x)?)?)?.sqrt()?)),
         &[sample(
             "tensor<fp32, [2]> y = reduce_l2_norm(x = tensor<fp32, [2, 2]>([[3.0, -4.0], [1.0, 2.0]]), axes = tensor<int32, [1]>([1]));",
             &[&[5.0, 2.2360680]],
@@ -51,7 +51,7 @@ pub(super) const OPS: &[Op] = &[
     ),
     smooth(
         "reduce_log_sum",
-        |call, _| reduce(call, |x| Ok(sum(x)?.log()?)),
+        |call, _| reduce(call, |x| Ok(sum(real(x)?)?.log()?)),
         &[sample(
             "tensor<fp32, [2]> y = reduce_log_sum(x = tensor<fp32, [2, 2]>([[3.0, 4.0], [1.0, 2.0]]), axes = tensor<int32, [1]>([1]));",
             &[&[1.9459101, 1.0986123]],
@@ -125,7 +125,7 @@ pub(super) const OPS: &[Op] = &[
     ),
     smooth(
         "reduce_sum_square",
-        |call, _| reduce(call, |x| sum(&x.sqr()?)),
+        |call, _| reduce(call, |x| sum(&square(x)?)),
         &[sample(
             "tensor<fp32, [2]> y = reduce_sum_square(x = tensor<fp32, [2, 2]>([[3.0, -4.0], [1.0, 2.0]]), axes = tensor<int32, [1]>([1]));",
             &[&[25.0, 5.0]],
@@ -164,7 +164,41 @@ fn reduced(dims: &[usize], axes: &[usize], keep: bool) -> Vec<usize> {
 }
 
 fn sum(x: &Tensor) -> Result<Tensor> {
-    Ok(x.sum_keepdim(D::Minus1)?)
+    match x.dtype().is_float() {
+        true => Ok(x.sum_keepdim(D::Minus1)?),
+        false => folded(x, 0, i64::checked_add),
+    }
+}
+
+/// Integers of each row, put together one by one.
+fn folded(x: &Tensor, start: i64, fold: fn(i64, i64) -> Option<i64>) -> Result<Tensor> {
+    let values = integers::read(x, x.dims())?;
+    let rows: Option<Vec<i64>> = values
+        .chunks(x.dims()[1])
+        .map(|row| row.iter().try_fold(start, |sum, v| fold(sum, *v)))
+        .collect();
+    match rows {
+        Some(rows) => integers::tensor(rows, &[x.dims()[0], 1]),
+        None => fail!("overflow of integers"),
+    }
+}
+
+fn square(x: &Tensor) -> Result<Tensor> {
+    if x.dtype().is_float() {
+        return Ok(x.sqr()?);
+    }
+    let values = integers::read(x, x.dims())?;
+    integers::tensor(
+        values.iter().map(|v| v.saturating_mul(*v)).collect(),
+        x.dims(),
+    )
+}
+
+fn real(x: &Tensor) -> Result<&Tensor> {
+    match x.dtype().is_float() {
+        true => Ok(x),
+        false => fail!("parameter \"x\" must be of a float type"),
+    }
 }
 
 fn mean(x: &Tensor) -> Result<Tensor> {
@@ -180,15 +214,7 @@ fn mean(x: &Tensor) -> Result<Tensor> {
 /// Halves are multiplied with each other until one column is left.
 fn product(x: &Tensor) -> Result<Tensor> {
     if !x.dtype().is_float() {
-        let values = integers::read(x, x.dims())?;
-        let products = values.chunks(x.dims()[1]);
-        let products: Option<Vec<i64>> = products
-            .map(|row| row.iter().try_fold(1i64, |p, v| p.checked_mul(*v)))
-            .collect();
-        return match products {
-            Some(products) => integers::tensor(products, &[x.dims()[0], 1]),
-            None => fail!("overflow of integers"),
-        };
+        return folded(x, 1, i64::checked_mul);
     }
     let mut x = x.clone();
     while x.dims()[1] > 1 {
@@ -205,7 +231,7 @@ fn product(x: &Tensor) -> Result<Tensor> {
 }
 
 fn log_sum_exp(x: &Tensor) -> Result<Tensor> {
-    let max = x.max_keepdim(D::Minus1)?.detach();
+    let max = real(x)?.max_keepdim(D::Minus1)?.detach();
     // A row of −∞ has the logarithm of 0, not of NaN.
     let max = max.maximum(f64::from(f32::MIN))?;
     let log = sum(&zip(x, &max, x.dims(), Sub)?.exp()?)?.log()?;

@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 
-use super::elementwise_binary::{Div, Maximum, Minimum, Mul};
+use super::elementwise_binary::{Add, Div, Maximum, Minimum, Mul, Sub};
 use super::indexing::{bounded, pick};
 use super::{Op, integers, one, sample, sample_of, shapes, smooth};
 use crate::diag::Result;
@@ -271,10 +271,13 @@ fn combined(call: &Call, shape: &[usize], places: Vec<i64>) -> Result<Vec<Value>
     let mode = call.choice("mode", "add", &modes)?;
     let flat = data.contiguous()?.flatten_all()?;
     let updates = updates.contiguous()?.flatten_all()?;
+    let float = data.dtype().is_float();
     let result = match mode {
         "update" => replaced(&flat, &updates, &places)?,
-        "add" => added(&flat, &updates, &places)?,
-        "sub" => added(&flat, &(updates.zeros_like()? - updates)?, &places)?,
+        "add" if float => added(&flat, &updates, &places)?,
+        "sub" if float => added(&flat, &updates.neg()?, &places)?,
+        "add" => in_turns(&flat, &updates, &places, (Add, i64::wrapping_add))?,
+        "sub" => in_turns(&flat, &updates, &places, (Sub, i64::wrapping_sub))?,
         "mul" => in_turns(&flat, &updates, &places, (Mul, |a, b| a.wrapping_mul(b)))?,
         "div" => in_turns(
             &flat,

@@ -452,7 +452,18 @@ fn cumsum(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let mut y = x.clone();
     let mut by = 1;
     while by < extent {
-        y = (&y + shifted(&y, by)?)?;
+        let before = shifted(&y, by)?;
+        y = match y.dtype().is_float() {
+            true => (&y + before)?,
+            false => {
+                let (a, b) = (
+                    integers::read(&y, y.dims())?,
+                    integers::read(&before, y.dims())?,
+                );
+                let sums = a.into_iter().zip(b).map(|(a, b)| a.wrapping_add(b));
+                integers::tensor(sums.collect(), y.dims())?
+            }
+        };
         by *= 2;
     }
     one(if exclusive { shifted(&y, 1)? } else { y })

@@ -7,7 +7,7 @@ use candle_core::{DType as Candle, Device, Tensor, Var};
 
 use super::{FAMILIES, Gradient, Op, Sample, all};
 use crate::diag::Result;
-use crate::engine::portable::{Options, Portable, Precision, Value};
+use crate::engine::portable::{Limits, Options, Portable, Precision, Value};
 use crate::mil::{self, Argument, Binding, Data, Dim, NamedType, Operation, Type};
 use crate::numeric::{Array, DType};
 use crate::package::{Bundle, Description};
@@ -30,10 +30,15 @@ fn run(
     precision: Precision,
     given: &BTreeMap<String, Tensor>,
 ) -> Result<Vec<Value>> {
+    let limits = Limits {
+        elements: 1 << 16,
+        turns: 100,
+    };
     let outputs = program.functions["main"].block.outputs.clone();
     let bundle = Bundle::new(program, Description::default());
     let options = Options {
         precision,
+        limits,
         ..Options::default()
     };
     let portable = Portable::new(Arc::new(bundle), options)?;
@@ -226,4 +231,120 @@ fn the_table_is_in_order() {
             assert!(!op.samples.is_empty(), "{} has no sample", op.name);
         }
     }
+}
+
+/// What no argument should be, for one that is `like`.
+fn nonsense(like: &Array) -> Vec<mil::Value> {
+    let ints = |shape: &[usize], value: i64| {
+        let values = vec![value; shape.iter().product()];
+        mil::Value::array(Array::from_i64s(DType::Int32, shape.to_vec(), &values).unwrap())
+    };
+    let floats = |shape: &[usize], value: f64| {
+        let values = vec![value; shape.iter().product()];
+        mil::Value::array(Array::from_f64s(DType::Fp32, shape.to_vec(), &values).unwrap())
+    };
+    let mut values = vec![mil::Value::text("?")];
+    for extreme in [
+        i64::from(i32::MIN),
+        i64::from(i32::MAX),
+        70_000,
+        7,
+        2,
+        1,
+        0,
+        -1,
+        -3,
+    ] {
+        values.push(ints(&[], extreme));
+        values.push(ints(like.shape(), extreme));
+        values.push(ints(&[2], extreme));
+    }
+    for shape in [
+        &[][..],
+        &[0],
+        &[1, 0, 2],
+        &[1, 1],
+        &[3],
+        &[1, 2, 3, 1, 2],
+        &[2, 2, 3],
+    ] {
+        values.push(floats(shape, 0.5));
+        values.push(ints(shape, 1));
+    }
+    values.push(floats(like.shape(), f64::NAN));
+    values.push(floats(like.shape(), 1e30));
+    values
+}
+
+/// Programs like `program` with one argument of the last operation changed or left out.
+fn mutants(program: &mil::Program) -> Vec<mil::Program> {
+    let last = |program: &mut mil::Program| {
+        let block = &mut program.functions.get_mut("main").unwrap().block;
+        std::mem::take(block.operations.last_mut().unwrap())
+    };
+    let original = last(&mut program.clone());
+    let with = |operation: Operation| {
+        let mut changed = program.clone();
+        let block = &mut changed.functions.get_mut("main").unwrap().block;
+        *block.operations.last_mut().unwrap() = operation;
+        changed
+    };
+    let mut changed = Vec::new();
+    for (name, argument) in &original.inputs {
+        let mut without = original.clone();
+        without.inputs.remove(name);
+        changed.push(with(without));
+        let Some(Binding::Value(value)) = argument.bindings().first() else {
+            continue;
+        };
+        let array = match &value.data {
+            Data::Array(array) => array.clone(),
+            _ => Array::from_i32(vec![], &[0]).unwrap(),
+        };
+        for value in nonsense(&array) {
+            let mut other = original.clone();
+            let binding = Binding::Value(value);
+            let argument = match argument {
+                Argument::One(_) => Argument::One(binding),
+                Argument::Many(all) => {
+                    let mut all = all.clone();
+                    all[0] = binding;
+                    Argument::Many(all)
+                }
+            };
+            other.inputs.insert(name.clone(), argument);
+            changed.push(with(other));
+        }
+    }
+    changed
+}
+
+/// Whatever the arguments are, an operation gives a result or an error; it never panics.
+#[test]
+fn no_argument_makes_an_operation_panic() {
+    let mut panicked = BTreeSet::new();
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    for (op, sample) in samples() {
+        for mutant in mutants(&program(sample)) {
+            let printed = mil::text::print(&mutant, mil::text::Dialect::V1_3);
+            let outcome =
+                std::panic::catch_unwind(|| run(mutant, Precision::F32, &BTreeMap::new()));
+            if let Err(panic) = outcome {
+                let words = panic.downcast_ref::<String>().cloned();
+                let words = words.or(panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+                panicked.insert(format!(
+                    "{}: {}\n{printed}",
+                    op.name,
+                    words.unwrap_or_default()
+                ));
+            }
+        }
+    }
+    std::panic::set_hook(hook);
+    assert!(
+        panicked.is_empty(),
+        "{}",
+        panicked.into_iter().collect::<Vec<_>>().join("\n")
+    );
 }
