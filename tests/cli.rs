@@ -3,13 +3,13 @@
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
-fn program() -> Command {
+pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rlaif-repl"));
     command.env("RLAIF_HISTORY", "").env_remove("NO_COLOR");
     command
 }
 
-fn run(args: &[&str], input: &str) -> Output {
+pub fn run(args: &[&str], input: &str) -> Output {
     let mut child = program()
         .args(args)
         .stdin(Stdio::piped())

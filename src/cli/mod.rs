@@ -7,8 +7,11 @@
 )]
 
 mod batch;
+mod inspect;
 mod interrupts;
+mod predict;
 mod reference;
+mod serve;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -69,6 +72,12 @@ struct Cli {
 enum Command {
     /// Print the reference of all script functions.
     Reference(reference::Args),
+    /// Tell what a Core ML model takes, gives and is made of.
+    Inspect(inspect::Args),
+    /// Predict once with a Core ML model.
+    Predict(predict::Args),
+    /// Predict for another program: a request a line, an answer a line.
+    Serve(serve::Args),
 }
 
 /// Runs the program.
@@ -97,6 +106,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
     if let Some(command) = cli.command {
         return match command {
             Command::Reference(args) => reference::run(&args),
+            Command::Inspect(args) => inspect::run(&args),
+            Command::Predict(args) => predict::run(&args),
+            Command::Serve(args) => serve::run(args),
         };
     }
     session::silence_panics();

@@ -1,6 +1,7 @@
 //! Two engines, one contract: [`portable`] runs a program on candle anywhere, [`apple`] on Core ML.
 
 pub mod apple;
+pub mod classifier;
 #[cfg(test)]
 mod contract;
 pub mod device;
@@ -28,7 +29,7 @@ pub trait Engine: Send + Sync {
 
     /// Runs `function` once. Inputs must match the description in name and shape; element types are
     /// converted. Outputs have the declared element types. Without a `state`, a stateful function runs on
-    /// zero-filled buffers of its own.
+    /// zero-filled buffers of its own. A classifier's label is left to [`classifier`]: text is no output.
     fn predict(
         &self,
         function: &str,

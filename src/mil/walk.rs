@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::opset;
-use super::{Argument, Binding, Block, Data, Function, Operation, Program, Value};
+use super::{Argument, Binding, Block, Function, Operation, Program, Value};
 use crate::diag::Result;
-use crate::numeric::DType;
 
 impl Program {
     /// How often each operation occurs, in all functions and nested blocks.
@@ -17,31 +16,6 @@ impl Program {
             }
         }
         counts
-    }
-
-    /// Bytes of constants by element type, as stored (sub-byte types packed); a blob that several
-    /// constants share counts once.
-    pub fn weight_sizes(&self) -> BTreeMap<DType, u64> {
-        let mut sizes = BTreeMap::new();
-        let mut seen = std::collections::BTreeSet::new();
-        for function in self.functions.values() {
-            for value in function.operations().flat_map(Operation::values) {
-                let fresh = match &value.data {
-                    Data::Blob { path, offset } => seen.insert((path.as_str(), *offset)),
-                    Data::Array(_) => true,
-                    _ => false,
-                };
-                if let (true, Some(dtype), Some(shape)) =
-                    (fresh, value.ty.dtype(), value.ty.shape())
-                {
-                    let bits = shape.iter().fold(dtype.bits() as u64, |n, size| {
-                        n.saturating_mul(*size as u64)
-                    });
-                    *sizes.entry(dtype).or_insert(0) += bits.div_ceil(8);
-                }
-            }
-        }
-        sizes
     }
 }
 
@@ -147,7 +121,6 @@ impl Operation {
 #[cfg(test)]
 mod tests {
     use crate::mil::text::parse;
-    use crate::numeric::DType;
 
     #[test]
     fn nested_blocks_are_walked_in_order() {
@@ -168,10 +141,6 @@ mod tests {
             ["const", "const", "const", "cond", "relu", "tanh", "relu"]
         );
         assert_eq!(program.op_histogram()["relu"], 2);
-        assert_eq!(
-            program.weight_sizes(),
-            [(DType::Fp16, 2), (DType::Int4, 5)].into()
-        );
         assert_eq!(program.functions["main"].specification(), Some(9));
     }
 

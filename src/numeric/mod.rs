@@ -5,6 +5,7 @@ mod dtype;
 mod json;
 mod packing;
 mod rng;
+mod safetensors;
 pub mod stats;
 
 pub use array::Array;
@@ -12,3 +13,4 @@ pub use dtype::DType;
 pub use json::{from_json, to_json};
 pub use packing::{pack, unpack};
 pub use rng::Rng;
+pub use safetensors::{from_safetensors, to_safetensors};

@@ -11,6 +11,7 @@ mod encode;
 mod files;
 mod flexible;
 mod interface;
+mod inventory;
 mod manifest;
 mod metadata;
 mod open;
@@ -21,6 +22,7 @@ pub use describe::{
     Color, Description, Feature, FeatureKind, Flexibility, FunctionDescription, Metadata,
 };
 pub use digest::digest;
+pub use inventory::{WeightForm, weight_forms};
 
 use std::collections::BTreeMap;
 use std::path::Path;

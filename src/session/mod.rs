@@ -27,7 +27,7 @@ pub use candidates::Candidate;
 pub use complete::Completions;
 pub use completeness::{Checker, Completeness};
 pub use diagnose::{Diagnostic, Frame, Problem};
-pub use panics::silence as silence_panics;
+pub use panics::{catch as catch_panics, silence as silence_panics};
 pub use params::{Param, Params};
 
 use crate::diag::{Error, Result};

@@ -21,7 +21,7 @@ pub fn silence() {
 }
 
 /// Runs `work`; a panic gives its message and place.
-pub(super) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     CATCHING.set(true);
     let result = catch_unwind(AssertUnwindSafe(work));
     CATCHING.set(false);

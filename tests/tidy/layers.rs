@@ -91,6 +91,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("prost", &["mil/proto", "package"]),
     ("rhai", &["host", "session"]),
     ("rustyline", &["repl"]),
+    ("safetensors", &["numeric"]),
     ("tokenizers", &["tokenizer"]),
 ];
 
