@@ -113,20 +113,24 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Integers, given as one tensor or one by one.
     pub fn opt_ints(&self, name: &str) -> Result<Option<Vec<i64>>> {
-        self.opt(name)?
-            .map(|value| {
-                value
-                    .ints()
-                    .with_context(|| format!("parameter \"{name}\""))
-            })
-            .transpose()
+        if self.arg(name).is_none() {
+            return Ok(None);
+        }
+        let mut ints = Vec::new();
+        for value in self.many(name)? {
+            let more = value.ints();
+            ints.extend(more.with_context(|| format!("parameter \"{name}\""))?);
+        }
+        Ok(Some(ints))
     }
 
     pub fn ints(&self, name: &str) -> Result<Vec<i64>> {
-        self.value(name)?
-            .ints()
-            .with_context(|| format!("parameter \"{name}\""))
+        match self.opt_ints(name)? {
+            Some(ints) => Ok(ints),
+            None => fail!("parameter \"{name}\" is missing"),
+        }
     }
 
     pub fn int(&self, name: &str) -> Result<i64> {

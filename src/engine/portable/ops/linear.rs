@@ -1,6 +1,6 @@
 //! Products of matrices.
 
-use candle_core::Tensor;
+use candle_core::{DType as Candle, Device, Tensor};
 
 use super::elementwise_binary::Add;
 use super::{Op, one, sample, shapes, smooth};
@@ -10,6 +10,8 @@ use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::kernels::{self, zip};
 use crate::engine::portable::value::Value;
 use crate::fail;
+use crate::mil;
+use crate::numeric::DType;
 
 pub(super) const OPS: &[Op] = &[
     smooth(
@@ -24,6 +26,10 @@ pub(super) const OPS: &[Op] = &[
                 "tensor<fp32, [1, 2, 1, 2]> z = einsum(values = (tensor<fp32, [1, 2, 1, 2]>([[[[1.0, 2.0]], [[3.0, 4.0]]]]), tensor<fp32, [1, 2, 1, 2]>([[[[1.0, 0.5]], [[2.0, -1.0]]]])), equation = string(\"nchw,nwhu->nchu\"));",
                 &[&[5.0, -1.5, 11.0, -2.5]],
             ),
+            sample(
+                "tensor<fp32, [2, 2]> z = einsum(values = (tensor<fp32, [1, 2]>([[1.0, 2.0]]), tensor<fp32, [2, 1, 2]>([[[1.0, 0.5]], [[2.0, -1.0]]])), equation = string(\"ab,abc->ac\"));",
+                &[&[3.0, 1.5, 6.0, -3.0]],
+            ),
         ],
     ),
     smooth(
@@ -37,6 +43,10 @@ pub(super) const OPS: &[Op] = &[
             sample(
                 "tensor<fp32, [2]> y = linear(x = tensor<fp32, [2]>([1.0, 2.0]), weight = tensor<fp32, [2, 2]>([[1.0, 0.5], [2.0, -1.0]]));",
                 &[&[2.0, 0.0]],
+            ),
+            sample(
+                "tensor<fp32, [1]> y = linear(x = tensor<fp32, [2]>([1.5, 2.0]), weight = tensor<int32, [1, 2]>([[3, -1]]), bias = tensor<int32, [1]>([2]));",
+                &[&[4.5]],
             ),
         ],
     ),
@@ -56,13 +66,17 @@ pub(super) const OPS: &[Op] = &[
                 "tensor<fp32, [2]> z = matmul(x = tensor<fp32, [2]>([1.0, 2.0]), y = tensor<fp32, [2, 2]>([[1.0, 0.5], [2.0, -1.0]]));",
                 &[&[5.0, -1.5]],
             ),
+            sample(
+                "tensor<int32, [1, 1]> z = matmul(x = tensor<int32, [1, 2]>([[16777217, 2]]), y = tensor<int32, [2, 1]>([[3], [-1]]));",
+                &[&[50331649.0]],
+            ),
         ],
     ),
 ];
 
 /// x Wᵀ + b, `weight` as `[out, in]`.
 fn linear(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
-    let (x, weight) = (call.floats("x")?, call.floats("weight")?);
+    let [x, weight] = &operands(call, ["x", "weight"])?;
     let (Some(width), [out, inner]) = (x.dims().last(), weight.dims()) else {
         fail!("linear of {:?} by {:?}", x.dims(), weight.dims());
     };
@@ -73,17 +87,50 @@ fn linear(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let flat = x.reshape((rows, *inner))?;
     call.check_size(&[rows, *out])?;
     let mut y = kernels::matmul(&flat, weight, true)?;
-    if let Some(bias) = call.opt_floats("bias")? {
-        y = zip(&y, bias, &[rows, *out], Add)?;
+    if let Some(bias) = call.opt_tensor("bias")? {
+        let bias = bias.to_dtype(y.dtype())?.to_device(y.device())?;
+        y = zip(&y, &bias, &[rows, *out], Add)?;
     }
     let mut shape = x.dims().to_vec();
     shape.truncate(x.rank() - 1);
     shape.push(*out);
-    one(y.reshape(shape)?)
+    one(declared(call, &y.reshape(shape)?)?)
+}
+
+/// Both operands in one float type. From iOS 17 types may differ, and integers go with integers too:
+/// these are multiplied exactly.
+fn operands(call: &Call, names: [&str; 2]) -> Result<[Tensor; 2]> {
+    let (x, y) = (call.tensor(names[0])?, call.tensor(names[1])?);
+    let given = match (x.dtype().is_float(), y.dtype().is_float()) {
+        (true, true) => return Ok([x.clone(), y.clone()]),
+        _ if gives_integers(call) => return Ok([exact(x)?, exact(y)?]),
+        (true, false) => x,
+        (false, true) => y,
+        (false, false) => fail!("a product of integers was declared to be of a float type"),
+    };
+    let alike = |t: &Tensor| t.to_dtype(given.dtype())?.to_device(given.device());
+    Ok([alike(x)?, alike(y)?])
+}
+
+fn exact(x: &Tensor) -> Result<Tensor> {
+    Ok(x.to_device(&Device::Cpu)?.to_dtype(Candle::F64)?)
+}
+
+fn gives_integers(call: &Call) -> bool {
+    let dtype = call.outputs.first().and_then(mil::Type::dtype);
+    dtype.is_some_and(DType::is_int)
+}
+
+/// `z` as integers where they are declared.
+fn declared(call: &Call, z: &Tensor) -> Result<Tensor> {
+    match gives_integers(call) {
+        true => Ok(z.to_dtype(Candle::I64)?),
+        false => Ok(z.clone()),
+    }
 }
 
 fn matmul(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
-    let (x, y) = (call.floats("x")?, call.floats("y")?);
+    let [x, y] = &operands(call, ["x", "y"])?;
     let mut turn_x = call.bool_or("transpose_x", false)?;
     let mut turn_y = call.bool_or("transpose_y", false)?;
     if x.rank() == 0 || y.rank() == 0 {
@@ -113,7 +160,7 @@ fn matmul(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     if row {
         shape.remove(z.rank() - 2);
     }
-    one(z.reshape(shape)?)
+    one(declared(call, &z.reshape(shape)?)?)
 }
 
 /// `x` times `y` (or its transpose) with numpy's broadcasting of the leading axes.
@@ -154,7 +201,7 @@ pub(super) fn batched(call: &Call, x: &Tensor, y: &Tensor, turned: bool) -> Resu
     Ok(kernels::matmul(&x, &y, turned)?)
 }
 
-/// Any einsum of two operands without repeated labels inside one.
+/// Any einsum of two operands without repeated labels inside one; extents of 1 are stretched.
 fn einsum(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let equation: String = call.text("equation")?.split_whitespace().collect();
     let [x, y] = call.many("values")? else {
@@ -165,6 +212,12 @@ fn einsum(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     };
     let (x, a) = summed(x.tensor()?, &a, &[b.as_slice(), &out].concat())?;
     let (y, b) = summed(y.tensor()?, &b, &[a.as_slice(), &out].concat())?;
+    let (x, y) = (
+        stretched((&x, &a), (&y, &b))?,
+        stretched((&y, &b), (&x, &a))?,
+    );
+    call.check_size(x.dims())?;
+    call.check_size(y.dims())?;
     let class = |own: &[char], other: &[char], in_out: bool| -> Vec<char> {
         let shared = own
             .iter()
@@ -205,6 +258,19 @@ fn einsum(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     match order {
         Some(order) if order.len() == made.len() => one(z.reshape(dims)?.permute(order)?),
         _ => fail!("einsum equation \"{equation}\" makes labels out of nothing"),
+    }
+}
+
+/// `x` with the extents of `y` where its own are 1.
+fn stretched((x, a): (&Tensor, &[char]), (y, b): (&Tensor, &[char])) -> Result<Tensor> {
+    let wanted = |(i, label): (usize, &char)| match x.dims()[i] {
+        1 if b.contains(label) => extent(y, b, *label),
+        own => own,
+    };
+    let shape: Vec<usize> = a.iter().enumerate().map(wanted).collect();
+    match x.dims() == shape {
+        true => Ok(x.clone()),
+        false => Ok(x.broadcast_as(shape)?),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{DType as Candle, Device, Tensor};
 
 use super::{Op, discrete, integers, one, sample, smooth};
 use crate::diag::Result;
@@ -82,11 +82,36 @@ fn items<'c>(call: &'c Call) -> Result<&'c Arc<Items>> {
     }
 }
 
-fn make_list(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
-    call.ignore(&["elem_shape", "dtype", "dynamic_length"]);
+fn make_list(call: &Call, ctx: &mut Ctx) -> Result<Vec<Value>> {
+    call.ignore(&["dynamic_length"]);
     let length = usize::try_from(call.int_or("init_length", 1)?).unwrap_or(usize::MAX);
     call.check_size(&[length])?;
-    one(Value::List(Arc::new(vec![None; length])))
+    one(Value::List(Arc::new(vec![zeros(call, ctx)?; length])))
+}
+
+/// What the items of a new list are, if their shape is known: an unknown extent is named or negative.
+fn zeros(call: &Call, ctx: &Ctx) -> Result<Option<Value>> {
+    let mut shape = Vec::new();
+    for extents in call.many("elem_shape")? {
+        if matches!(extents, Value::Texts(_)) {
+            return Ok(None);
+        }
+        shape.extend(extents.ints()?);
+    }
+    let Ok(shape) = shape
+        .into_iter()
+        .map(usize::try_from)
+        .collect::<Result<Vec<_>, _>>()
+    else {
+        return Ok(None);
+    };
+    call.check_size(&shape)?;
+    let zeros = match call.text_or("dtype", "fp32")? {
+        "fp16" | "fp32" => Tensor::zeros(shape, ctx.scope.float, ctx.scope.device)?,
+        "bool" => Tensor::zeros(shape, Candle::U8, &Device::Cpu)?,
+        _ => Tensor::zeros(shape, Candle::I64, &Device::Cpu)?,
+    };
+    Ok(Some(zeros.into()))
 }
 
 fn read(items: &Items, index: i64) -> Result<Value> {
@@ -100,14 +125,15 @@ fn read(items: &Items, index: i64) -> Result<Value> {
     }
 }
 
-/// Stores an item; the list grows as far as needed.
+/// Stores an item; the list grows as far as needed, by zeros.
 fn write(call: &Call, items: &mut Items, index: i64, value: Value) -> Result<()> {
     let Ok(index) = usize::try_from(index) else {
         fail!("a list has no item {index}");
     };
     if index >= items.len() {
         call.check_size(&[index.saturating_add(1)])?;
-        items.resize(index + 1, None);
+        let between = value.tensor()?.zeros_like()?;
+        items.resize(index + 1, Some(between.into()));
     }
     items[index] = Some(value);
     Ok(())
@@ -131,6 +157,9 @@ fn list_write(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
 fn list_gather(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let items = items(call)?;
     let indices = call.ints("indices")?;
+    if let Some(Some(item)) = items.first() {
+        call.check_size(&[indices.len(), item.tensor()?.elem_count()])?;
+    }
     let rows: Vec<Tensor> = indices
         .iter()
         .map(|i| Ok(read(items, *i)?.tensor()?.contiguous()?))

@@ -9,6 +9,8 @@ mod control_flow;
 mod conv;
 mod elementwise_binary;
 mod elementwise_unary;
+mod image_resizing;
+mod image_sampling;
 mod indexing;
 mod integers;
 mod linear;
@@ -104,6 +106,8 @@ const FAMILIES: &[&[Op]] = &[
     conv::OPS,
     elementwise_binary::OPS,
     elementwise_unary::OPS,
+    image_resizing::OPS,
+    image_sampling::OPS,
     linear::OPS,
     list::OPS,
     normalization::OPS,

@@ -55,7 +55,7 @@ pub(super) const OPS: &[Op] = &[
         "local_response_norm",
         local_response_norm,
         &[sample(
-            "tensor<fp32, [1, 3, 1]> y = local_response_norm(x = tensor<fp32, [1, 3, 1]>([[[1.0], [2.0], [-3.0]]]), size = int32(3), alpha = fp32(3.0), beta = fp32(0.5), k = fp32(4.0));",
+            "tensor<fp32, [1, 3, 1, 1]> y = local_response_norm(x = tensor<fp32, [1, 3, 1, 1]>([[[[1.0]], [[2.0]], [[-3.0]]]]), size = int32(3), alpha = fp32(3.0), beta = fp32(0.5), k = fp32(4.0));",
             &[&[0.3333333, 0.4714045, -0.7276069]],
         )],
     ),
@@ -180,13 +180,15 @@ fn local_response_norm(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     }
     let (alpha, beta) = (call.float_or("alpha", 1e-4)?, call.float_or("beta", 0.75)?);
     let k = call.float_or("k", 1.0)?;
-    let channels = x.dims()[1];
+    // Core ML reads rank 3 as [channels, height, width]: so say the numbers in coremltools' tests.
+    let axis = if x.rank() == 3 { 0 } else { 1 };
+    let channels = x.dims()[axis];
     let before = (size / 2).min(channels);
     let after = ((size - 1) / 2).min(channels);
-    let padded = x.sqr()?.pad_with_zeros(1, before, after)?;
+    let padded = x.sqr()?.pad_with_zeros(axis, before, after)?;
     let mut sum = x.zeros_like()?;
     for offset in 0..=before + after {
-        sum = (sum + padded.narrow(1, offset, channels)?)?;
+        sum = (sum + padded.narrow(axis, offset, channels)?)?;
     }
     let scale = (sum.affine(alpha / size as f64, k)?.log()? * -beta)?.exp()?;
     one((x * scale)?)

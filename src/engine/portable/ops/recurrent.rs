@@ -42,7 +42,8 @@ pub(super) const OPS: &[Op] = &[
 /// One of the activations that a recurrent layer may name.
 fn activate(name: &str, x: &Tensor) -> Result<Tensor> {
     Ok(match name {
-        "tanh" => map(x, Tanh {})?,
+        // Its scales can't be given here and are 1.
+        "tanh" | "scaled_tanh" => map(x, Tanh {})?,
         "sigmoid" => map(x, Sigmoid {})?,
         "relu" => map(x, Relu {})?,
         "linear" => x.clone(),
