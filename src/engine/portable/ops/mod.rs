@@ -18,6 +18,7 @@ mod list;
 mod normalization;
 mod ordering;
 mod pool;
+mod quantization;
 mod random;
 mod recurrent;
 mod reduction;
@@ -113,6 +114,7 @@ const FAMILIES: &[&[Op]] = &[
     normalization::OPS,
     ordering::OPS,
     pool::OPS,
+    quantization::OPS,
     random::OPS,
     recurrent::OPS,
     reduction::OPS,

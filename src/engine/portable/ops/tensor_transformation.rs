@@ -88,7 +88,7 @@ pub(super) const OPS: &[Op] = &[
         "reshape_like",
         reshape_like,
         &[sample(
-            "tensor<fp32, [2, 2, 1]> y = reshape_like(x = tensor<fp32, [4]>([1.0, 2.0, 3.0, 4.5]), ref_tensors = (tensor<fp32, [2, 5]>([[0.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0]]), tensor<fp32, [3, 2, 1]>([[[0.0], [0.0]], [[0.0], [0.0]], [[0.0], [0.0]]])), begins = tensor<int32, [2]>([0, 1]), ends = tensor<int32, [2]>([1, 0]), end_masks = tensor<bool, [2]>([false, true]));",
+            "tensor<fp32, [2, 2, 1]> y = reshape_like(x = tensor<fp32, [4]>([1.0, 2.0, 3.0, 4.5]), ref_tensors = (tensor<fp32, [2, 5]>([[0.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0]]), tensor<fp32, [3, 2, 1]>([[[0.0], [0.0]], [[0.0], [0.0]], [[0.0], [0.0]]])), begins = (int32(0), int32(1)), ends = (int32(1), int32(0)), end_masks = (bool(false), bool(true)));",
             &[&[1.0, 2.0, 3.0, 4.5]],
         )],
     ),
@@ -260,17 +260,27 @@ fn resolved(opset: u32, dims: &[usize], wanted: &[i64]) -> Result<Vec<usize>> {
 fn reshape_like(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let x = call.tensor("x")?;
     let references = call.many("ref_tensors")?;
-    let (begins, ends) = (call.ints("begins")?, call.ints("ends")?);
-    let to_end = call.flags("end_masks", references.len())?;
-    if begins.len() != references.len() || ends.len() != references.len() {
-        fail!("\"begins\" and \"ends\" need an entry for each of \"ref_tensors\"");
+    let each = |name: &str| -> Result<Vec<i64>> {
+        let values = call.many(name)?.iter().map(Value::ints);
+        Ok(values.collect::<Result<Vec<_>>>()?.concat())
+    };
+    let (begins, ends, to_end) = (each("begins")?, each("ends")?, each("end_masks")?);
+    if [&begins, &ends, &to_end]
+        .iter()
+        .any(|list| list.len() != references.len())
+    {
+        fail!("\"begins\", \"ends\" and \"end_masks\" need an entry for each of \"ref_tensors\"");
     }
     let mut shape = Vec::new();
     for (i, reference) in references.iter().enumerate() {
         let dims = reference.tensor()?.dims();
         let place = |at: i64| if at < 0 { at + dims.len() as i64 } else { at };
         let (begin, end) = (place(begins[i]), place(ends[i]));
-        let end = if to_end[i] { dims.len() as i64 } else { end };
+        let end = if to_end[i] != 0 {
+            dims.len() as i64
+        } else {
+            end
+        };
         match (usize::try_from(begin), usize::try_from(end)) {
             (Ok(begin), Ok(end)) if begin <= end && end <= dims.len() => {
                 shape.extend(&dims[begin..end]);
