@@ -12,7 +12,7 @@
 //!  6  host
 //!  5  train
 //!  4  feedback
-//!  3  generate → models    convert    objectives    optim
+//!  3  models → generate, objectives, optim    convert
 //!  2  engine {portable, apple}
 //!  1  package → weights, mil    data → tokenizer    report    runs
 //!  0  numeric, files → diag
@@ -32,6 +32,8 @@ pub mod weights;
 
 pub mod engine;
 
+pub mod convert;
+pub mod generate;
 pub mod objectives;
 pub mod optim;
 

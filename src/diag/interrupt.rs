@@ -9,6 +9,13 @@ use super::{Error, Result};
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
+/// A flag that somebody else holds too.
+impl From<Arc<AtomicBool>> for Interrupt {
+    fn from(flag: Arc<AtomicBool>) -> Self {
+        Self(flag)
+    }
+}
+
 impl Interrupt {
     pub fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
