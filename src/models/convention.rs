@@ -1,0 +1,159 @@
+//! How a program wants its tokens and gives its logits: names, ranks, fixed and flexible extents.
+//!
+//! The stateless convention: integer `input_ids` `[batch, length]` (or `[length]`), perhaps an
+//! `attention_mask` of ones, and float logits for every position `[batch, length, vocab]` or for the
+//! last one.
+
+use crate::diag::{Error, Result};
+use crate::engine::Features;
+use crate::fail;
+use crate::numeric::{Array, DType};
+use crate::package::{Feature, FeatureKind, Flexibility, FunctionDescription};
+
+/// What a causal language model's function looks like from outside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Convention {
+    /// Name of the token input.
+    pub ids: String,
+    /// Whether that input has a batch extent.
+    pub batched: bool,
+    /// Rows that one call may take.
+    pub batch_max: usize,
+    /// The one length it takes, if fixed.
+    pub length_fixed: Option<usize>,
+    pub length_max: usize,
+    /// Name of an input to be filled with ones.
+    pub attention_mask: Option<String>,
+    /// Name of the logits output.
+    pub logits: String,
+}
+
+/// What an unbounded length is taken for.
+const UNBOUNDED: usize = 1 << 20;
+
+impl Convention {
+    /// Recognises the convention of a function, or says why it is none.
+    pub fn of(function: &FunctionDescription) -> Result<Self> {
+        if let Some(state) = function.states.first() {
+            let message = format!("the function keeps a state (\"{}\")", state.name);
+            return Err(Error::new(message).hint(
+                "stateful models predict with `predict`; decoding needs a stateless function",
+            ));
+        }
+        let ids = token_input(function)?;
+        let (shape, bounds) = extents(ids)?;
+        let attention_mask = other_input(function, &ids.name)?;
+        let (batched, length) = match bounds.as_slice() {
+            [length] => (false, *length),
+            [_, length] => (true, *length),
+            _ => fail!("input \"{}\" has shape {shape:?}, expected [batch, length]", ids.name),
+        };
+        let batch_max = if batched { bounds[0].1 } else { 1 };
+        Ok(Self {
+            ids: ids.name.clone(),
+            batched,
+            batch_max,
+            length_fixed: (length.0 == length.1).then_some(length.1),
+            length_max: length.1,
+            attention_mask,
+            logits: logits_output(function)?,
+        })
+    }
+
+    /// The rows in portions that one call can take.
+    pub fn batches<'r, 'i>(&self, rows: &'r [&'i [u32]]) -> impl Iterator<Item = &'r [&'i [u32]]> {
+        rows.chunks(self.batch_max.clamp(1, BATCH_MAX))
+    }
+
+    /// Rows of ids as the model's inputs, padded on the right to a common or the fixed length.
+    pub fn inputs(&self, rows: &[&[u32]]) -> Result<Features> {
+        let longest = rows.iter().map(|r| r.len()).max().unwrap_or(0);
+        if longest == 0 || longest > self.length_max {
+            fail!("a row has {longest} tokens; the model takes 1 to {}", self.length_max);
+        }
+        let length = self.length_fixed.unwrap_or(longest);
+        let padded = |row: &&[u32]| {
+            let ids = row.iter().map(|id| i64::from(*id));
+            ids.chain(std::iter::repeat(0)).take(length).collect::<Vec<_>>()
+        };
+        let ids: Vec<i64> = rows.iter().flat_map(padded).collect();
+        let shape = match self.batched {
+            true => vec![rows.len(), length],
+            false => vec![length],
+        };
+        let mut inputs = Features::new();
+        if let Some(mask) = &self.attention_mask {
+            let ones = vec![1; ids.len()];
+            inputs.insert(mask.clone(), Array::from_i64s(DType::Int32, shape.clone(), &ones)?);
+        }
+        inputs.insert(self.ids.clone(), Array::from_i64s(DType::Int32, shape, &ids)?);
+        Ok(inputs)
+    }
+}
+
+/// Rows run together at most, so that memory stays bounded whatever is asked.
+const BATCH_MAX: usize = 64;
+
+fn token_input(function: &FunctionDescription) -> Result<&Feature> {
+    let ints: Vec<&Feature> = function
+        .inputs
+        .iter()
+        .filter(|f| matches!(&f.kind, FeatureKind::Array { dtype, .. } if dtype.is_int()))
+        .collect();
+    let named = ["input_ids", "inputIds", "tokens", "ids"];
+    let by_name = ints.iter().find(|f| named.contains(&f.name.as_str()));
+    match (by_name, ints.as_slice()) {
+        (Some(feature), _) => Ok(feature),
+        (None, [only]) => Ok(only),
+        _ => {
+            let names: Vec<&str> = function.inputs.iter().map(|f| f.name.as_str()).collect();
+            Err(Error::new(format!("no token input among {names:?}"))
+                .hint("a language model takes integers called \"input_ids\""))
+        }
+    }
+}
+
+/// The default shape, and lower and upper bound of each extent.
+fn extents(feature: &Feature) -> Result<(Vec<usize>, Vec<(usize, usize)>)> {
+    let FeatureKind::Array { shape, flexibility, .. } = &feature.kind else {
+        fail!("input \"{}\" is not an array", feature.name);
+    };
+    let bounds = match flexibility {
+        Flexibility::Fixed => shape.iter().map(|n| (*n, *n)).collect(),
+        Flexibility::Ranges(ranges) => {
+            ranges.iter().map(|(low, high)| (*low, high.unwrap_or(UNBOUNDED))).collect()
+        }
+        Flexibility::Enumerated(shapes) => {
+            let extent = |i: usize| shapes.iter().filter_map(move |s| s.get(i).copied());
+            let bound = |i| (extent(i).max().unwrap_or(1), extent(i).max().unwrap_or(1));
+            (0..shape.len()).map(bound).collect()
+        }
+    };
+    Ok((shape.clone(), bounds))
+}
+
+fn other_input(function: &FunctionDescription, ids: &str) -> Result<Option<String>> {
+    let mut others = function.inputs.iter().filter(|f| f.name != ids && !f.optional);
+    match (others.next(), others.next()) {
+        (None, _) => Ok(None),
+        (Some(mask), None) if mask.name == "attention_mask" => Ok(Some(mask.name.clone())),
+        (Some(other), _) => fail!("don't know what to give input \"{}\"", other.name),
+    }
+}
+
+fn logits_output(function: &FunctionDescription) -> Result<String> {
+    let float = |dtype: &DType| dtype.is_float();
+    let outputs: Vec<&Feature> = function
+        .outputs
+        .iter()
+        .filter(|f| matches!(&f.kind, FeatureKind::Array { dtype, .. } if float(dtype)))
+        .collect();
+    match (outputs.iter().find(|f| f.name == "logits"), outputs.as_slice()) {
+        (Some(logits), _) => Ok(logits.name.clone()),
+        (None, [only]) => Ok(only.name.clone()),
+        _ => {
+            let names: Vec<&str> = function.outputs.iter().map(|f| f.name.as_str()).collect();
+            fail!("no output \"logits\" among {names:?}")
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! A Core ML language model: bundle, tokenizer and engine behind one face.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use candle_core::Device;
+use ndarray::Array2;
+
+use super::convention::Convention;
+use crate::diag::{Context, Error, Interrupt, Result};
+use crate::engine::apple::{self, AppleOptions};
+use crate::engine::portable::{Options, Portable, Precision};
+use crate::engine::{Engine, Features};
+use crate::fail;
+use crate::generate::{NextLogits, Rollout, Sampling, generate};
+use crate::numeric::Array;
+use crate::package::Bundle;
+use crate::tokenizer::Tokenizer;
+
+/// Which engine runs a model.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum EngineChoice {
+    /// Our own, on candle: any OS, any batch, gradients.
+    #[default]
+    Portable,
+    /// Core ML's, on macOS.
+    Apple(AppleOptions),
+}
+
+/// How a model is loaded.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    pub engine: EngineChoice,
+    pub precision: Precision,
+    pub device: Device,
+    /// The default function if absent.
+    pub function: Option<String>,
+    /// `tokenizer.json` or its folder; searched in and beside the bundle if absent.
+    pub tokenizer: Option<PathBuf>,
+    pub interrupt: Interrupt,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            engine: EngineChoice::Portable,
+            precision: Precision::F32,
+            device: Device::Cpu,
+            function: None,
+            tokenizer: None,
+            interrupt: Interrupt::default(),
+        }
+    }
+}
+
+/// A Core ML language model that is ready to predict.
+pub struct CoreMLModelWrapper {
+    name: String,
+    bundle: Arc<Bundle>,
+    engine: Arc<dyn Engine>,
+    /// The same engine, if it is the portable one.
+    portable: Option<Arc<Portable>>,
+    tokenizer: Option<Arc<Tokenizer>>,
+    function: String,
+    interrupt: Interrupt,
+}
+
+impl CoreMLModelWrapper {
+    /// Loads a `.mlmodelc`, `.mlpackage` or `.mlmodel`, and the tokenizer in or beside it.
+    pub fn load(path: &Path, options: &LoadOptions) -> Result<Self> {
+        let bundle = Bundle::open(path)?;
+        let tokenizer = match &options.tokenizer {
+            Some(path) => Some(Tokenizer::load(path)?),
+            None => find_tokenizer(path)?,
+        };
+        let engine = match &options.engine {
+            EngineChoice::Portable => None,
+            EngineChoice::Apple(apple) => Some(apple::open(path, apple)?.into()),
+        };
+        let name = path.display().to_string();
+        Self::assemble(name, Arc::new(bundle), tokenizer, engine, options)
+    }
+
+    /// A model of a bundle in memory, on the portable engine.
+    pub fn new(
+        name: &str,
+        bundle: Arc<Bundle>,
+        tokenizer: Option<Tokenizer>,
+        options: &LoadOptions,
+    ) -> Result<Self> {
+        if options.engine != EngineChoice::Portable {
+            return Err(Error::new(format!("\"{name}\" is in memory, and Core ML reads files"))
+                .hint("save it first, then load the saved bundle"));
+        }
+        Self::assemble(name.to_owned(), bundle, tokenizer, None, options)
+    }
+
+    fn assemble(
+        name: String,
+        bundle: Arc<Bundle>,
+        tokenizer: Option<Tokenizer>,
+        apple: Option<Arc<dyn Engine>>,
+        options: &LoadOptions,
+    ) -> Result<Self> {
+        let function = options.function.clone();
+        let function = function.unwrap_or_else(|| bundle.description.default_function.clone());
+        let functions = &bundle.description.functions;
+        if !functions.contains_key(&function) {
+            return Err(Error::unknown("function", &function, functions.keys().map(String::as_str)));
+        }
+        let (engine, portable): Engines = match apple {
+            Some(engine) => (engine, None),
+            None => {
+                let portable = Portable::new(bundle.clone(), portable_options(options));
+                let portable = Arc::new(portable.with_context(|| name.clone())?);
+                (portable.clone(), Some(portable))
+            }
+        };
+        Ok(Self {
+            name,
+            bundle,
+            engine,
+            portable,
+            tokenizer: tokenizer.map(Arc::new),
+            function,
+            interrupt: options.interrupt.clone(),
+        })
+    }
+
+    /// Where it was loaded from.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn bundle(&self) -> &Arc<Bundle> {
+        &self.bundle
+    }
+
+    pub fn engine(&self) -> &dyn Engine {
+        &*self.engine
+    }
+
+    /// The portable engine; fails on the apple engine, which has no gradients and shows no weights.
+    pub fn portable(&self) -> Result<&Arc<Portable>> {
+        self.portable.as_ref().ok_or_else(|| {
+            Error::new(format!("\"{}\" runs on the apple engine", self.name))
+                .hint("load it with #{engine: \"portable\"} to train it or to see its weights")
+        })
+    }
+
+    pub fn function(&self) -> &str {
+        &self.function
+    }
+
+    pub fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
+    }
+
+    pub fn tokenizer(&self) -> Result<&Arc<Tokenizer>> {
+        self.tokenizer.as_ref().ok_or_else(|| {
+            Error::new(format!("\"{}\" has no tokenizer", self.name))
+                .hint("put tokenizer.json into or beside the bundle, or name it when loading")
+        })
+    }
+
+    /// How the model takes tokens and gives logits.
+    pub fn convention(&self) -> Result<Convention> {
+        Convention::of(&self.bundle.description.functions[&self.function])
+            .with_context(|| format!("\"{}\" is not a language model that can be decoded", self.name))
+    }
+
+    /// Logits of a row of token ids: `[length, vocab]`, or `[1, vocab]` where the model gives only the
+    /// last position's.
+    pub fn forward(&self, input_ids: &[u32]) -> Result<Array2<f32>> {
+        let mut all = self.forward_batch(&[input_ids])?;
+        Ok(all.remove(0))
+    }
+
+    /// Logits of several rows of any lengths. Rows are padded on the right, which a causal model can't
+    /// see from the positions that count.
+    pub fn forward_batch(&self, rows: &[&[u32]]) -> Result<Vec<Array2<f32>>> {
+        let convention = self.convention()?;
+        let mut logits = Vec::with_capacity(rows.len());
+        for chunk in convention.batches(rows) {
+            self.interrupt.check()?;
+            let inputs = convention.inputs(chunk)?;
+            let mut outputs = self.engine.predict(&self.function, &inputs, None)?;
+            let Some(output) = outputs.remove(&convention.logits) else {
+                fail!("the model gave no \"{}\"", convention.logits);
+            };
+            logits.extend(per_row(&output, chunk)?);
+        }
+        Ok(logits)
+    }
+
+    /// Samples a continuation of each prompt.
+    pub fn generate(
+        &self,
+        prompts: &[Vec<u32>],
+        sampling: &Sampling,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Rollout>> {
+        generate(self, prompts, sampling, &self.interrupt, progress)
+    }
+}
+
+impl NextLogits for CoreMLModelWrapper {
+    fn next_logits(&self, rows: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
+        let logits = self.forward_batch(rows)?;
+        let last = |l: Array2<f32>| l.row(l.nrows() - 1).to_vec();
+        Ok(logits.into_iter().map(last).collect())
+    }
+
+    fn max_len(&self) -> usize {
+        self.convention().map_or(0, |convention| convention.length_max)
+    }
+}
+
+type Engines = (Arc<dyn Engine>, Option<Arc<Portable>>);
+
+fn portable_options(options: &LoadOptions) -> Options {
+    Options {
+        precision: options.precision,
+        device: options.device.clone(),
+        interrupt: options.interrupt.clone(),
+        ..Options::default()
+    }
+}
+
+/// Cuts `[batch, length, vocab]` (leading ones may be missing) into rows, without the padding.
+fn per_row(output: &Array, rows: &[&[u32]]) -> Result<Vec<Array2<f32>>> {
+    let vocab = output.shape().last().copied().unwrap_or(0);
+    let per_row = output.len() / rows.len().max(1);
+    if vocab == 0 || per_row % vocab != 0 {
+        fail!("logits have shape {:?} for {} rows", output.shape(), rows.len());
+    }
+    let values = output.to_f32s();
+    let cut = |(chunk, row): (&[f32], &&[u32])| {
+        let kept = (per_row / vocab).min(row.len()) * vocab;
+        Array2::from_shape_vec((kept / vocab, vocab), chunk[..kept].to_vec())
+            .map_err(|e| Error::new(e.to_string()))
+    };
+    values.chunks(per_row).zip(rows).map(cut).collect()
+}
+
+fn find_tokenizer(bundle: &Path) -> Result<Option<Tokenizer>> {
+    let inside = bundle.join("tokenizer.json");
+    let beside = bundle.parent().map(|folder| folder.join("tokenizer.json"));
+    let found = [Some(inside), beside].into_iter().flatten().find(|path| path.is_file());
+    found.map(|path| Tokenizer::load(&path)).transpose()
+}

@@ -1,0 +1,112 @@
+//! A fixed set of weights as a policy: next-token logits for sampling, log-probabilities for scoring.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use candle_core::{D, Tensor};
+
+use super::convention::Convention;
+use crate::diag::{Interrupt, Result};
+use crate::engine::device::scoped;
+use crate::engine::portable::{Bound, Value};
+use crate::fail;
+use crate::generate::NextLogits;
+use crate::objectives::logprobs;
+
+/// A program with the weights it is run with.
+#[derive(Clone)]
+pub struct Policy {
+    pub(super) bound: Arc<Bound>,
+    pub(super) convention: Arc<Convention>,
+    pub(super) given: BTreeMap<String, Tensor>,
+    pub(super) interrupt: Interrupt,
+}
+
+/// Token log-probabilities of a batch of rows, aligned: position `t` is about token `t + 1`.
+pub struct Scores {
+    /// `[rows, longest − 1]`, nats, at the temperature asked for.
+    pub logprobs: Tensor,
+    /// Entropy of the distribution at each position, nats; no gradient.
+    pub entropy: Tensor,
+    /// Logits at each position, `[rows, longest − 1, vocab]`.
+    pub logits: Tensor,
+}
+
+impl Policy {
+    /// Logits of every position, `[rows, longest, vocab]`. Gradients flow if the weights carry any.
+    pub fn logits(&self, rows: &[&[u32]]) -> Result<Tensor> {
+        let mut parts = Vec::new();
+        let longest = rows.iter().map(|r| r.len()).max().unwrap_or(0);
+        for chunk in self.convention.batches(rows) {
+            self.interrupt.check()?;
+            parts.push(self.run(chunk, longest)?);
+        }
+        match parts.len() {
+            0 => fail!("there are no rows to run"),
+            1 => Ok(parts.remove(0)),
+            _ => Ok(Tensor::cat(&parts, 0)?),
+        }
+    }
+
+    /// How likely each token of each row is, given those before it.
+    pub fn score(&self, rows: &[&[u32]], temperature: f64) -> Result<Scores> {
+        let longest = rows.iter().map(|r| r.len()).max().unwrap_or(0);
+        if longest < 2 {
+            fail!("rows need at least two tokens to be scored");
+        }
+        let next = |row: &&[u32]| {
+            let ids = row[1..].iter().copied();
+            ids.chain(std::iter::repeat(0)).take(longest - 1).collect::<Vec<u32>>()
+        };
+        let targets: Vec<u32> = rows.iter().flat_map(next).collect();
+        let logits = self.logits(rows)?.narrow(1, 0, longest - 1)?.contiguous()?;
+        let targets = Tensor::from_vec(targets, (rows.len(), longest - 1), logits.device())?;
+        let entropy = logprobs::entropy(&logits.detach(), temperature)?;
+        let logprobs = logprobs::token_logprobs(&logits, &targets, temperature)?;
+        Ok(Scores { logprobs, entropy, logits })
+    }
+
+    /// One call of the program: `[rows, longest, vocab]`.
+    fn run(&self, rows: &[&[u32]], longest: usize) -> Result<Tensor> {
+        let mut inputs = BTreeMap::new();
+        for (name, array) in self.convention.inputs(rows)? {
+            inputs.insert(name, Value::host(array));
+        }
+        let mut outputs = self.bound.run(&inputs, &self.given, &mut self.bound.states()?)?;
+        let Some(logits) = outputs.remove(&self.convention.logits) else {
+            fail!("the model gave no \"{}\"", self.convention.logits);
+        };
+        let logits = logits.tensor()?.clone();
+        let vocab = logits.dim(D::Minus1)?;
+        let logits = logits.reshape((rows.len(), (), vocab))?;
+        let got = logits.dim(1)?;
+        match got.cmp(&longest) {
+            std::cmp::Ordering::Equal => Ok(logits),
+            std::cmp::Ordering::Greater => Ok(logits.narrow(1, 0, longest)?),
+            // This portion's rows are all shorter than the longest of the whole batch.
+            std::cmp::Ordering::Less if rows.iter().all(|r| r.len() <= got) => {
+                Ok(logits.pad_with_zeros(1, 0, longest - got)?)
+            }
+            std::cmp::Ordering::Less => {
+                fail!("the model gives logits of {got} positions for {longest} tokens; training needs all")
+            }
+        }
+    }
+}
+
+impl NextLogits for Policy {
+    fn next_logits(&self, rows: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
+        scoped(|| {
+            let logits = self.logits(rows)?;
+            let last = |(i, row): (usize, &&[u32])| -> Result<Vec<f32>> {
+                let logits = logits.get(i)?.get(row.len() - 1)?;
+                Ok(logits.to_dtype(candle_core::DType::F32)?.to_vec1()?)
+            };
+            rows.iter().enumerate().map(last).collect()
+        })
+    }
+
+    fn max_len(&self) -> usize {
+        self.convention.length_max
+    }
+}

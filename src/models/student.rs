@@ -1,0 +1,184 @@
+//! The student: a Core ML model whose weights learn, in part (LoRA) or whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::coreml_model::{CoreMLModelWrapper, LoadOptions};
+use super::lora::{Adapters, LoraOptions};
+use super::policy::Policy;
+use crate::diag::{Error, Kind, Result};
+use crate::engine::device::scoped;
+use crate::fail;
+use crate::numeric::Array;
+use crate::objectives::{Loss, scalar};
+use crate::optim::{Accumulator, AdamW, AdamWOptions, Gradients};
+
+/// What of the student learns.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trainable {
+    Lora(LoraOptions),
+    /// Weights whose names contain one of these parts; empty: all.
+    Whole(Vec<String>),
+}
+
+impl Default for Trainable {
+    fn default() -> Self {
+        Trainable::Lora(LoraOptions::default())
+    }
+}
+
+/// A model in training on the portable engine.
+pub struct StudentModel {
+    model: Arc<CoreMLModelWrapper>,
+    adapters: Adapters,
+    optimizer: AdamW,
+    /// Runs with the trained weights given.
+    policy: Policy,
+}
+
+/// What one optimiser step did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepReport {
+    pub loss: f64,
+    /// Global norm of the gradient before clipping.
+    pub grad_norm: f64,
+    /// The objective's metrics, averaged over micro-batches by their weight.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+impl StudentModel {
+    /// Loads a bundle as a student with default LoRA, holding it against what the caller expects of it.
+    pub fn with_coreml(model_path: &Path, vocab_size: usize, max_seq_len: usize) -> Result<Self> {
+        let model = Arc::new(CoreMLModelWrapper::load(model_path, &LoadOptions::default())?);
+        let length = model.convention()?.length_max;
+        if max_seq_len > length {
+            fail!("the model takes {length} tokens at most, asked for {max_seq_len}");
+        }
+        let vocab = model.forward(&[0])?.ncols();
+        if vocab != vocab_size {
+            fail!("the model has a vocabulary of {vocab}, expected {vocab_size}");
+        }
+        Self::new(model, &Trainable::default(), AdamWOptions::default(), 0)
+    }
+
+    /// A student on top of `model`; `seed` draws the adapters.
+    pub fn new(
+        model: Arc<CoreMLModelWrapper>,
+        trainable: &Trainable,
+        options: AdamWOptions,
+        seed: u64,
+    ) -> Result<Self> {
+        let engine = model.portable()?;
+        let adapters = match trainable {
+            Trainable::Lora(lora) => Adapters::lora(engine, model.function(), lora, seed)?,
+            Trainable::Whole(parts) => Adapters::whole(engine, model.function(), parts)?,
+        };
+        let names: BTreeSet<String> = adapters.weights().map(str::to_owned).collect();
+        let policy = Policy {
+            bound: Arc::new(engine.bind(model.function(), &names)?),
+            convention: Arc::new(model.convention()?),
+            given: BTreeMap::new(),
+            interrupt: model.interrupt().clone(),
+        };
+        let optimizer = AdamW::new(adapters.parameters().clone(), options)?;
+        Ok(Self { model, adapters, optimizer, policy })
+    }
+
+    /// The model it started from.
+    pub fn model(&self) -> &Arc<CoreMLModelWrapper> {
+        &self.model
+    }
+
+    pub fn adapters(&self) -> &Adapters {
+        &self.adapters
+    }
+
+    pub fn optimizer(&self) -> &AdamW {
+        &self.optimizer
+    }
+
+    pub fn optimizer_mut(&mut self) -> &mut AdamW {
+        &mut self.optimizer
+    }
+
+    /// The weights as they are now, without gradients: for sampling and frozen scoring.
+    pub fn policy(&self) -> Result<Policy> {
+        let given = self.adapters.given()?;
+        let given = given.into_iter().map(|(name, tensor)| (name, tensor.detach())).collect();
+        Ok(Policy { given, ..self.policy.clone() })
+    }
+
+    /// The weights it started from: the reference of a KL term.
+    pub fn reference(&self) -> Policy {
+        Policy { given: self.adapters.base(), ..self.policy.clone() }
+    }
+
+    /// One optimiser step. `loss` is asked once per micro-batch, with a policy whose weights carry
+    /// gradients; the gradients add up as if it were one batch.
+    ///
+    /// Fails, and leaves the weights as they were, when the loss or a gradient is not finite or a trained
+    /// tensor gets no gradient.
+    pub fn training_step(
+        &mut self,
+        learning_rate: f64,
+        micro_batches: usize,
+        loss: &mut dyn FnMut(&Policy, usize) -> Result<Loss>,
+    ) -> Result<StepReport> {
+        let mut accumulator = Accumulator::new();
+        let mut sums = BTreeMap::new();
+        let mut total = 0.0;
+        for i in 0..micro_batches {
+            self.policy.interrupt.check()?;
+            let (gradients, loss, value) = scoped(|| self.gradients(i, loss))?;
+            accumulator.add(gradients, loss.weight)?;
+            total += value * loss.weight;
+            for (name, metric) in loss.metrics {
+                *sums.entry(name).or_insert(0.0) += metric * loss.weight;
+            }
+        }
+        let weight = accumulator.weight();
+        let Some(gradients) = accumulator.take()? else { fail!("the step has nothing to learn from") };
+        let grad_norm = self.optimizer.apply(gradients, learning_rate)?;
+        let metrics = sums.into_iter().map(|(name, sum)| (name, sum / weight)).collect();
+        Ok(StepReport { loss: total / weight, grad_norm, metrics })
+    }
+
+    fn gradients(
+        &self,
+        index: usize,
+        loss: &mut dyn FnMut(&Policy, usize) -> Result<Loss>,
+    ) -> Result<(Gradients, Loss, f64)> {
+        let live = Policy { given: self.adapters.given()?, ..self.policy.clone() };
+        let loss = loss(&live, index)?;
+        let value = scalar(&loss.value)?;
+        if !value.is_finite() {
+            return Err(Error::new(format!("the loss is {value}"))
+                .hint("lower the learning rate or clip harder; the weights are those of the last good step")
+                .kind_of(Kind::NonFinite));
+        }
+        let store = loss.value.backward()?;
+        Ok((Gradients::collect(self.adapters.parameters(), &store)?, loss, value))
+    }
+
+    /// The trained weights as arrays, by name.
+    pub fn weights(&self) -> Result<BTreeMap<String, Array>> {
+        let mut weights = BTreeMap::new();
+        for (name, tensor) in self.policy()?.given {
+            let shape = tensor.dims().to_vec();
+            let flat = tensor.flatten_all()?.to_dtype(candle_core::DType::F32)?;
+            weights.insert(name, Array::from_f32(shape, &flat.to_vec1::<f32>()?)?);
+        }
+        Ok(weights)
+    }
+
+    /// Writes the student as a bundle, its tokenizer inside. The form is told by the extension.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let bundle = self.model.bundle().with_weights(self.model.function(), &self.weights()?)?;
+        bundle.save(path)?;
+        if let Ok(tokenizer) = self.model.tokenizer() {
+            std::fs::write(path.join("tokenizer.json"), tokenizer.to_json()?)?;
+        }
+        Ok(())
+    }
+}
