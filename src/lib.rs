@@ -34,8 +34,12 @@ pub mod engine;
 
 pub mod convert;
 pub mod generate;
+pub mod models;
 pub mod objectives;
 pub mod optim;
+
+pub mod feedback;
+pub mod train;
 
 pub mod host;
 pub mod session;

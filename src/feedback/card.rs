@@ -22,7 +22,11 @@ pub struct Card {
 /// Puts `judge` to the test on pairs in which the *first* answer is known to be better.
 pub fn card(judge: &dyn Judge, pairs: &[Pair]) -> Result<Card> {
     // Every other pair is turned round, so that a judge can't win by liking first arguments.
-    let turned: Vec<Pair> = pairs.iter().enumerate().map(|(i, p)| turn(p, i % 2 == 1)).collect();
+    let turned: Vec<Pair> = pairs
+        .iter()
+        .enumerate()
+        .map(|(i, p)| turn(p, i % 2 == 1))
+        .collect();
     let verdicts = judge.compare(&turned)?;
     let mut card = Card {
         pairs: pairs.len(),
@@ -47,7 +51,11 @@ pub fn card(judge: &dyn Judge, pairs: &[Pair]) -> Result<Card> {
     }
     let given = pairs.len() as f64 - card.abstained;
     card.abstained /= (pairs.len() as f64).max(1.0);
-    for share in [&mut card.accuracy, &mut card.order_flips, &mut card.p_shown_first] {
+    for share in [
+        &mut card.accuracy,
+        &mut card.order_flips,
+        &mut card.p_shown_first,
+    ] {
         *share /= given.max(1.0);
     }
     card.p_longer /= f64::max(uneven, 1.0);
@@ -86,9 +94,16 @@ mod tests {
 
     #[test]
     fn a_judge_that_likes_the_first_is_found_out() {
-        let pair = Pair { prompt: "p".into(), first: "long".into(), second: "s".into() };
+        let pair = Pair {
+            prompt: "p".into(),
+            first: "long".into(),
+            second: "s".into(),
+        };
         let card = card(&First, &[pair.clone(), pair]).unwrap();
-        assert_eq!((card.accuracy, card.order_flips, card.abstained), (0.5, 1.0, 0.0));
+        assert_eq!(
+            (card.accuracy, card.order_flips, card.abstained),
+            (0.5, 1.0, 0.0)
+        );
         assert!((card.p_shown_first - 0.9).abs() < 1e-12);
     }
 }

@@ -58,7 +58,11 @@ struct Question {
 
 impl LocalJudge {
     pub fn new(model: Arc<CoreMLModelWrapper>, options: &LocalJudgeOptions) -> Result<Self> {
-        let LocalJudgeOptions { score_question, score_labels, .. } = options;
+        let LocalJudgeOptions {
+            score_question,
+            score_labels,
+            ..
+        } = options;
         let places = ["prompt", "first", "second"];
         model.tokenizer()?;
         model.convention()?;
@@ -79,7 +83,10 @@ impl LocalJudge {
 
     /// Questions answered so far without asking again.
     pub fn cached(&self) -> usize {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.cache
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 
     /// Share of the first label for each question text.
@@ -98,7 +105,10 @@ impl LocalJudge {
         let answers = self.answer(&open)?;
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.extend(open.into_iter().map(|a| a.key.clone()).zip(answers));
-        Ok(asked.iter().map(|a| cache.get(&a.key).copied().flatten()).collect())
+        Ok(asked
+            .iter()
+            .map(|a| cache.get(&a.key).copied().flatten())
+            .collect())
     }
 
     /// The question's ids and each label's, as the tokenizer joins them.
@@ -119,8 +129,14 @@ impl LocalJudge {
             }
         }
         let mut key = question.clone();
-        label_ids.iter().for_each(|ids| key.extend([u32::MAX].iter().chain(ids)));
-        Ok(Asked { question, label_ids, key })
+        label_ids
+            .iter()
+            .for_each(|ids| key.extend([u32::MAX].iter().chain(ids)));
+        Ok(Asked {
+            question,
+            label_ids,
+            key,
+        })
     }
 
     fn answer(&self, asked: &[&Asked]) -> Result<Vec<Option<f64>>> {
@@ -177,12 +193,19 @@ impl Judge for LocalJudge {
 
     fn score(&self, items: &[Item]) -> Result<Vec<Option<f64>>> {
         let fill = |i: &Item| self.score.template.fill(&[&i.prompt, &i.answer]);
-        self.ask(&items.iter().map(fill).collect::<Vec<_>>(), &self.score.labels)
+        self.ask(
+            &items.iter().map(fill).collect::<Vec<_>>(),
+            &self.score.labels,
+        )
     }
 
     fn compare(&self, pairs: &[Pair]) -> Result<Vec<Verdict>> {
         let orders = pairs.iter().flat_map(|pair| {
-            let Pair { prompt, first, second } = pair;
+            let Pair {
+                prompt,
+                first,
+                second,
+            } = pair;
             let fill = |a, b| self.compare.template.fill(&[prompt, a, b]);
             [fill(first, second), fill(second, first)]
         });

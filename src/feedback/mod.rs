@@ -40,7 +40,10 @@ impl Verdict {
     /// Combines what was said of the pair in either order of showing.
     pub fn of_orders(shown_first: Option<f64>, shown_second: Option<f64>) -> Self {
         let p_first = shown_first.zip(shown_second).map(|(a, b)| (a + b) / 2.0);
-        Self { p_first, by_order: [shown_first, shown_second] }
+        Self {
+            p_first,
+            by_order: [shown_first, shown_second],
+        }
     }
 
     /// Whether the order of showing decided which answer seemed better.
@@ -76,7 +79,10 @@ mod tests {
     #[test]
     fn an_abstention_is_no_verdict() {
         let verdict = Verdict::of_orders(Some(0.9), None);
-        assert_eq!((verdict.p_first, verdict.outcome(0.0), verdict.order_flip()), (None, None, false));
+        assert_eq!(
+            (verdict.p_first, verdict.outcome(0.0), verdict.order_flip()),
+            (None, None, false)
+        );
     }
 
     #[test]

@@ -19,10 +19,16 @@ impl Template {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
             let Some((name, tail)) = after.split_once('}') else {
-                return Err(Error::new(format!("template \"{text}\" has a `{{` without `}}`")));
+                return Err(Error::new(format!(
+                    "template \"{text}\" has a `{{` without `}}`"
+                )));
             };
             let Some(index) = names.iter().position(|n| *n == name) else {
-                return Err(Error::unknown("place in a template", name, names.iter().copied()));
+                return Err(Error::unknown(
+                    "place in a template",
+                    name,
+                    names.iter().copied(),
+                ));
             };
             parts.extend([Part::Text(before.to_owned()), Part::Place(index)]);
             rest = tail;
@@ -30,7 +36,9 @@ impl Template {
         parts.push(Part::Text(rest.to_owned()));
         let has = |name: &&&str| {
             let index = names.iter().position(|n| n == *name);
-            parts.iter().any(|p| matches!(p, Part::Place(i) if Some(*i) == index))
+            parts
+                .iter()
+                .any(|p| matches!(p, Part::Place(i) if Some(*i) == index))
         };
         match needed.iter().find(|name| !has(name)) {
             Some(name) => Err(Error::new(format!("template \"{text}\" lacks {{{name}}}"))),
@@ -61,7 +69,11 @@ mod tests {
     #[test]
     fn unknown_and_missing_places_are_errors() {
         let error = |text| Template::new(text, &["prompt", "answer"], &["answer"]).unwrap_err();
-        assert!(error("{anwser}").to_string().contains("did you mean \"answer\"?"));
+        assert!(
+            error("{anwser}")
+                .to_string()
+                .contains("did you mean \"answer\"?")
+        );
         assert!(error("{prompt}").to_string().contains("lacks {answer}"));
         assert!(error("{answer").to_string().contains("without"));
     }

@@ -46,7 +46,10 @@ impl Convention {
         let (batched, length) = match bounds.as_slice() {
             [length] => (false, *length),
             [_, length] => (true, *length),
-            _ => fail!("input \"{}\" has shape {shape:?}, expected [batch, length]", ids.name),
+            _ => fail!(
+                "input \"{}\" has shape {shape:?}, expected [batch, length]",
+                ids.name
+            ),
         };
         let batch_max = if batched { bounds[0].1 } else { 1 };
         Ok(Self {
@@ -69,12 +72,17 @@ impl Convention {
     pub fn inputs(&self, rows: &[&[u32]]) -> Result<Features> {
         let longest = rows.iter().map(|r| r.len()).max().unwrap_or(0);
         if longest == 0 || longest > self.length_max {
-            fail!("a row has {longest} tokens; the model takes 1 to {}", self.length_max);
+            fail!(
+                "a row has {longest} tokens; the model takes 1 to {}",
+                self.length_max
+            );
         }
         let length = self.length_fixed.unwrap_or(longest);
         let padded = |row: &&[u32]| {
             let ids = row.iter().map(|id| i64::from(*id));
-            ids.chain(std::iter::repeat(0)).take(length).collect::<Vec<_>>()
+            ids.chain(std::iter::repeat(0))
+                .take(length)
+                .collect::<Vec<_>>()
         };
         let ids: Vec<i64> = rows.iter().flat_map(padded).collect();
         let shape = match self.batched {
@@ -84,9 +92,15 @@ impl Convention {
         let mut inputs = Features::new();
         if let Some(mask) = &self.attention_mask {
             let ones = vec![1; ids.len()];
-            inputs.insert(mask.clone(), Array::from_i64s(DType::Int32, shape.clone(), &ones)?);
+            inputs.insert(
+                mask.clone(),
+                Array::from_i64s(DType::Int32, shape.clone(), &ones)?,
+            );
         }
-        inputs.insert(self.ids.clone(), Array::from_i64s(DType::Int32, shape, &ids)?);
+        inputs.insert(
+            self.ids.clone(),
+            Array::from_i64s(DType::Int32, shape, &ids)?,
+        );
         Ok(inputs)
     }
 }
@@ -115,14 +129,18 @@ fn token_input(function: &FunctionDescription) -> Result<&Feature> {
 
 /// The default shape, and lower and upper bound of each extent.
 fn extents(feature: &Feature) -> Result<(Vec<usize>, Vec<(usize, usize)>)> {
-    let FeatureKind::Array { shape, flexibility, .. } = &feature.kind else {
+    let FeatureKind::Array {
+        shape, flexibility, ..
+    } = &feature.kind
+    else {
         fail!("input \"{}\" is not an array", feature.name);
     };
     let bounds = match flexibility {
         Flexibility::Fixed => shape.iter().map(|n| (*n, *n)).collect(),
-        Flexibility::Ranges(ranges) => {
-            ranges.iter().map(|(low, high)| (*low, high.unwrap_or(UNBOUNDED))).collect()
-        }
+        Flexibility::Ranges(ranges) => ranges
+            .iter()
+            .map(|(low, high)| (*low, high.unwrap_or(UNBOUNDED)))
+            .collect(),
         Flexibility::Enumerated(shapes) => {
             let extent = |i: usize| shapes.iter().filter_map(move |s| s.get(i).copied());
             let bound = |i| (extent(i).max().unwrap_or(1), extent(i).max().unwrap_or(1));
@@ -133,7 +151,10 @@ fn extents(feature: &Feature) -> Result<(Vec<usize>, Vec<(usize, usize)>)> {
 }
 
 fn other_input(function: &FunctionDescription, ids: &str) -> Result<Option<String>> {
-    let mut others = function.inputs.iter().filter(|f| f.name != ids && !f.optional);
+    let mut others = function
+        .inputs
+        .iter()
+        .filter(|f| f.name != ids && !f.optional);
     match (others.next(), others.next()) {
         (None, _) => Ok(None),
         (Some(mask), None) if mask.name == "attention_mask" => Ok(Some(mask.name.clone())),
@@ -148,7 +169,10 @@ fn logits_output(function: &FunctionDescription) -> Result<String> {
         .iter()
         .filter(|f| matches!(&f.kind, FeatureKind::Array { dtype, .. } if float(dtype)))
         .collect();
-    match (outputs.iter().find(|f| f.name == "logits"), outputs.as_slice()) {
+    match (
+        outputs.iter().find(|f| f.name == "logits"),
+        outputs.as_slice(),
+    ) {
         (Some(logits), _) => Ok(logits.name.clone()),
         (None, [only]) => Ok(only.name.clone()),
         _ => {

@@ -10,7 +10,7 @@ use super::convention::Convention;
 use crate::diag::{Context, Error, Interrupt, Result};
 use crate::engine::apple::{self, AppleOptions};
 use crate::engine::portable::{Options, Portable, Precision};
-use crate::engine::{Engine, Features};
+use crate::engine::Engine;
 use crate::fail;
 use crate::generate::{NextLogits, Rollout, Sampling, generate};
 use crate::numeric::Array;
@@ -89,8 +89,10 @@ impl CoreMLModelWrapper {
         options: &LoadOptions,
     ) -> Result<Self> {
         if options.engine != EngineChoice::Portable {
-            return Err(Error::new(format!("\"{name}\" is in memory, and Core ML reads files"))
-                .hint("save it first, then load the saved bundle"));
+            return Err(
+                Error::new(format!("\"{name}\" is in memory, and Core ML reads files"))
+                    .hint("save it first, then load the saved bundle"),
+            );
         }
         Self::assemble(name.to_owned(), bundle, tokenizer, None, options)
     }
@@ -106,7 +108,11 @@ impl CoreMLModelWrapper {
         let function = function.unwrap_or_else(|| bundle.description.default_function.clone());
         let functions = &bundle.description.functions;
         if !functions.contains_key(&function) {
-            return Err(Error::unknown("function", &function, functions.keys().map(String::as_str)));
+            return Err(Error::unknown(
+                "function",
+                &function,
+                functions.keys().map(String::as_str),
+            ));
         }
         let (engine, portable): Engines = match apple {
             Some(engine) => (engine, None),
@@ -165,8 +171,12 @@ impl CoreMLModelWrapper {
 
     /// How the model takes tokens and gives logits.
     pub fn convention(&self) -> Result<Convention> {
-        Convention::of(&self.bundle.description.functions[&self.function])
-            .with_context(|| format!("\"{}\" is not a language model that can be decoded", self.name))
+        Convention::of(&self.bundle.description.functions[&self.function]).with_context(|| {
+            format!(
+                "\"{}\" is not a language model that can be decoded",
+                self.name
+            )
+        })
     }
 
     /// Logits of a row of token ids: `[length, vocab]`, or `[1, vocab]` where the model gives only the
@@ -212,7 +222,8 @@ impl NextLogits for CoreMLModelWrapper {
     }
 
     fn max_len(&self) -> usize {
-        self.convention().map_or(0, |convention| convention.length_max)
+        self.convention()
+            .map_or(0, |convention| convention.length_max)
     }
 }
 
@@ -232,7 +243,11 @@ fn per_row(output: &Array, rows: &[&[u32]]) -> Result<Vec<Array2<f32>>> {
     let vocab = output.shape().last().copied().unwrap_or(0);
     let per_row = output.len() / rows.len().max(1);
     if vocab == 0 || per_row % vocab != 0 {
-        fail!("logits have shape {:?} for {} rows", output.shape(), rows.len());
+        fail!(
+            "logits have shape {:?} for {} rows",
+            output.shape(),
+            rows.len()
+        );
     }
     let values = output.to_f32s();
     let cut = |(chunk, row): (&[f32], &&[u32])| {
@@ -246,6 +261,9 @@ fn per_row(output: &Array, rows: &[&[u32]]) -> Result<Vec<Array2<f32>>> {
 fn find_tokenizer(bundle: &Path) -> Result<Option<Tokenizer>> {
     let inside = bundle.join("tokenizer.json");
     let beside = bundle.parent().map(|folder| folder.join("tokenizer.json"));
-    let found = [Some(inside), beside].into_iter().flatten().find(|path| path.is_file());
+    let found = [Some(inside), beside]
+        .into_iter()
+        .flatten()
+        .find(|path| path.is_file());
     found.map(|path| Tokenizer::load(&path)).transpose()
 }

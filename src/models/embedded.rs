@@ -21,6 +21,13 @@ pub fn embedded(name: &str, options: &LoadOptions) -> Result<CoreMLModelWrapper>
     };
     let bundle = Bundle::from_files(name, files)?;
     let tokenizer = files.iter().find(|(path, _)| *path == "tokenizer.json");
-    let tokenizer = tokenizer.map(|(_, json)| Tokenizer::from_bytes(json)).transpose()?;
-    CoreMLModelWrapper::new(&format!("embedded:{name}"), Arc::new(bundle), tokenizer, options)
+    let tokenizer = tokenizer
+        .map(|(_, json)| Tokenizer::from_bytes(json))
+        .transpose()?;
+    CoreMLModelWrapper::new(
+        &format!("embedded:{name}"),
+        Arc::new(bundle),
+        tokenizer,
+        options,
+    )
 }

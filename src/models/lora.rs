@@ -26,7 +26,11 @@ pub struct LoraOptions {
 
 impl Default for LoraOptions {
     fn default() -> Self {
-        Self { rank: 16, alpha: 32.0, targets: Vec::new() }
+        Self {
+            rank: 16,
+            alpha: 32.0,
+            targets: Vec::new(),
+        }
     }
 }
 
@@ -47,17 +51,29 @@ struct Entry {
 #[derive(Debug)]
 enum Change {
     /// A `[r, in]`, B `[out, r]`.
-    Lora { a: Var, b: Var, scale: f64 },
+    Lora {
+        a: Var,
+        b: Var,
+        scale: f64,
+    },
     Whole(Var),
 }
 
 impl Adapters {
     /// Adapters that change nothing yet: B is 0, A is uniform in ±1/√in as in PEFT.
-    pub fn lora(engine: &Portable, function: &str, options: &LoraOptions, seed: u64) -> Result<Self> {
+    pub fn lora(
+        engine: &Portable,
+        function: &str,
+        options: &LoraOptions,
+        seed: u64,
+    ) -> Result<Self> {
         if options.rank == 0 {
             fail!("rank must be at least 1");
         }
-        let mut adapters = Self { parameters: Parameters::new(), entries: Vec::new() };
+        let mut adapters = Self {
+            parameters: Parameters::new(),
+            entries: Vec::new(),
+        };
         for weight in targets(engine.weights(function)?, &options.targets)? {
             if weight.shape.len() < 2 {
                 continue;
@@ -66,29 +82,47 @@ impl Adapters {
             let (out, inner) = (weight.shape[0], weight.shape[1..].iter().product::<usize>());
             let mut rng = Rng::named(seed, &format!("lora {}", weight.name));
             let bound = 1.0 / (inner as f64).sqrt();
-            let draws: Vec<f64> =
-                (0..options.rank * inner).map(|_| (2.0 * rng.uniform() - 1.0) * bound).collect();
+            let draws: Vec<f64> = (0..options.rank * inner)
+                .map(|_| (2.0 * rng.uniform() - 1.0) * bound)
+                .collect();
             let a = Tensor::from_vec(draws, (options.rank, inner), &Device::Cpu)?;
             let a = Var::from_tensor(&a.to_dtype(base.dtype())?.to_device(base.device())?)?;
             let b = Var::zeros((out, options.rank), base.dtype(), base.device())?;
-            adapters.parameters.insert(format!("{}.lora_a", weight.name), a.clone())?;
-            adapters.parameters.insert(format!("{}.lora_b", weight.name), b.clone())?;
+            adapters
+                .parameters
+                .insert(format!("{}.lora_a", weight.name), a.clone())?;
+            adapters
+                .parameters
+                .insert(format!("{}.lora_b", weight.name), b.clone())?;
             let scale = options.alpha / options.rank as f64;
             let change = Change::Lora { a, b, scale };
-            adapters.entries.push(Entry { weight: weight.name, base, change });
+            adapters.entries.push(Entry {
+                weight: weight.name,
+                base,
+                change,
+            });
         }
         adapters.some()
     }
 
     /// Weights trained whole: those whose names contain one of `parts`; empty: all.
     pub fn whole(engine: &Portable, function: &str, parts: &[String]) -> Result<Self> {
-        let mut adapters = Self { parameters: Parameters::new(), entries: Vec::new() };
+        let mut adapters = Self {
+            parameters: Parameters::new(),
+            entries: Vec::new(),
+        };
         let all = engine.weights(function)?.into_iter().filter(is_learned);
         for weight in all.filter(|w| parts.is_empty() || contains_any(&w.name, parts)) {
             let base = engine.weight(function, &weight.name)?;
             let var = Var::from_tensor(&base)?;
-            adapters.parameters.insert(weight.name.clone(), var.clone())?;
-            adapters.entries.push(Entry { weight: weight.name, base, change: Change::Whole(var) });
+            adapters
+                .parameters
+                .insert(weight.name.clone(), var.clone())?;
+            adapters.entries.push(Entry {
+                weight: weight.name,
+                base,
+                change: Change::Whole(var),
+            });
         }
         adapters.some()
     }
@@ -106,7 +140,12 @@ impl Adapters {
     /// The weights as they are now, with gradients to the parameters.
     pub fn given(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut given = BTreeMap::new();
-        for Entry { weight, base, change } in &self.entries {
+        for Entry {
+            weight,
+            base,
+            change,
+        } in &self.entries
+        {
             let tensor = match change {
                 Change::Whole(var) => var.as_tensor().clone(),
                 Change::Lora { a, b, scale } => {
@@ -121,7 +160,10 @@ impl Adapters {
 
     /// The weights as they were at first.
     pub fn base(&self) -> BTreeMap<String, Tensor> {
-        self.entries.iter().map(|e| (e.weight.clone(), e.base.clone())).collect()
+        self.entries
+            .iter()
+            .map(|e| (e.weight.clone(), e.base.clone()))
+            .collect()
     }
 
     fn some(self) -> Result<Self> {
@@ -149,12 +191,19 @@ fn is_learned(weight: &Weight) -> bool {
     ];
     // A table of positions is sliced before it is used, a scale of one element is no weight.
     let elements: usize = weight.shape.iter().product();
-    elements > 1 && weight.uses.iter().any(|(op, p)| LEARNED.contains(&(op.as_str(), p.as_str())))
+    elements > 1
+        && weight
+            .uses
+            .iter()
+            .any(|(op, p)| LEARNED.contains(&(op.as_str(), p.as_str())))
 }
 
 fn is_matrix(weight: &Weight) -> bool {
     weight.shape.len() >= 2
-        && weight.uses.iter().all(|(op, _)| matches!(op.as_str(), "linear" | "conv" | "matmul"))
+        && weight
+            .uses
+            .iter()
+            .all(|(op, _)| matches!(op.as_str(), "linear" | "conv" | "matmul"))
 }
 
 fn contains_any(name: &str, parts: &[String]) -> bool {

@@ -56,14 +56,20 @@ impl Policy {
         }
         let next = |row: &&[u32]| {
             let ids = row[1..].iter().copied();
-            ids.chain(std::iter::repeat(0)).take(longest - 1).collect::<Vec<u32>>()
+            ids.chain(std::iter::repeat(0))
+                .take(longest - 1)
+                .collect::<Vec<u32>>()
         };
         let targets: Vec<u32> = rows.iter().flat_map(next).collect();
         let logits = self.logits(rows)?.narrow(1, 0, longest - 1)?.contiguous()?;
         let targets = Tensor::from_vec(targets, (rows.len(), longest - 1), logits.device())?;
         let entropy = logprobs::entropy(&logits.detach(), temperature)?;
         let logprobs = logprobs::token_logprobs(&logits, &targets, temperature)?;
-        Ok(Scores { logprobs, entropy, logits })
+        Ok(Scores {
+            logprobs,
+            entropy,
+            logits,
+        })
     }
 
     /// One call of the program: `[rows, longest, vocab]`.
@@ -72,7 +78,9 @@ impl Policy {
         for (name, array) in self.convention.inputs(rows)? {
             inputs.insert(name, Value::host(array));
         }
-        let mut outputs = self.bound.run(&inputs, &self.given, &mut self.bound.states()?)?;
+        let mut outputs = self
+            .bound
+            .run(&inputs, &self.given, &mut self.bound.states()?)?;
         let Some(logits) = outputs.remove(&self.convention.logits) else {
             fail!("the model gave no \"{}\"", self.convention.logits);
         };
@@ -88,7 +96,9 @@ impl Policy {
                 Ok(logits.pad_with_zeros(1, 0, longest - got)?)
             }
             std::cmp::Ordering::Less => {
-                fail!("the model gives logits of {got} positions for {longest} tokens; training needs all")
+                fail!(
+                    "the model gives logits of {got} positions for {longest} tokens; training needs all"
+                )
             }
         }
     }

@@ -50,7 +50,10 @@ pub struct StepReport {
 impl StudentModel {
     /// Loads a bundle as a student with default LoRA, holding it against what the caller expects of it.
     pub fn with_coreml(model_path: &Path, vocab_size: usize, max_seq_len: usize) -> Result<Self> {
-        let model = Arc::new(CoreMLModelWrapper::load(model_path, &LoadOptions::default())?);
+        let model = Arc::new(CoreMLModelWrapper::load(
+            model_path,
+            &LoadOptions::default(),
+        )?);
         let length = model.convention()?.length_max;
         if max_seq_len > length {
             fail!("the model takes {length} tokens at most, asked for {max_seq_len}");
@@ -82,7 +85,12 @@ impl StudentModel {
             interrupt: model.interrupt().clone(),
         };
         let optimizer = AdamW::new(adapters.parameters().clone(), options)?;
-        Ok(Self { model, adapters, optimizer, policy })
+        Ok(Self {
+            model,
+            adapters,
+            optimizer,
+            policy,
+        })
     }
 
     /// The model it started from.
@@ -105,13 +113,22 @@ impl StudentModel {
     /// The weights as they are now, without gradients: for sampling and frozen scoring.
     pub fn policy(&self) -> Result<Policy> {
         let given = self.adapters.given()?;
-        let given = given.into_iter().map(|(name, tensor)| (name, tensor.detach())).collect();
-        Ok(Policy { given, ..self.policy.clone() })
+        let given = given
+            .into_iter()
+            .map(|(name, tensor)| (name, tensor.detach()))
+            .collect();
+        Ok(Policy {
+            given,
+            ..self.policy.clone()
+        })
     }
 
     /// The weights it started from: the reference of a KL term.
     pub fn reference(&self) -> Policy {
-        Policy { given: self.adapters.base(), ..self.policy.clone() }
+        Policy {
+            given: self.adapters.base(),
+            ..self.policy.clone()
+        }
     }
 
     /// One optimiser step. `loss` is asked once per micro-batch, with a policy whose weights carry
@@ -138,10 +155,19 @@ impl StudentModel {
             }
         }
         let weight = accumulator.weight();
-        let Some(gradients) = accumulator.take()? else { fail!("the step has nothing to learn from") };
+        let Some(gradients) = accumulator.take()? else {
+            fail!("the step has nothing to learn from")
+        };
         let grad_norm = self.optimizer.apply(gradients, learning_rate)?;
-        let metrics = sums.into_iter().map(|(name, sum)| (name, sum / weight)).collect();
-        Ok(StepReport { loss: total / weight, grad_norm, metrics })
+        let metrics = sums
+            .into_iter()
+            .map(|(name, sum)| (name, sum / weight))
+            .collect();
+        Ok(StepReport {
+            loss: total / weight,
+            grad_norm,
+            metrics,
+        })
     }
 
     fn gradients(
@@ -149,7 +175,10 @@ impl StudentModel {
         index: usize,
         loss: &mut dyn FnMut(&Policy, usize) -> Result<Loss>,
     ) -> Result<(Gradients, Loss, f64)> {
-        let live = Policy { given: self.adapters.given()?, ..self.policy.clone() };
+        let live = Policy {
+            given: self.adapters.given()?,
+            ..self.policy.clone()
+        };
         let loss = loss(&live, index)?;
         let value = scalar(&loss.value)?;
         if !value.is_finite() {
@@ -158,7 +187,11 @@ impl StudentModel {
                 .kind_of(Kind::NonFinite));
         }
         let store = loss.value.backward()?;
-        Ok((Gradients::collect(self.adapters.parameters(), &store)?, loss, value))
+        Ok((
+            Gradients::collect(self.adapters.parameters(), &store)?,
+            loss,
+            value,
+        ))
     }
 
     /// The trained weights as arrays, by name.
@@ -174,7 +207,10 @@ impl StudentModel {
 
     /// Writes the student as a bundle, its tokenizer inside. The form is told by the extension.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let bundle = self.model.bundle().with_weights(self.model.function(), &self.weights()?)?;
+        let bundle = self
+            .model
+            .bundle()
+            .with_weights(self.model.function(), &self.weights()?)?;
         bundle.save(path)?;
         if let Ok(tokenizer) = self.model.tokenizer() {
             std::fs::write(path.join("tokenizer.json"), tokenizer.to_json()?)?;

@@ -53,7 +53,12 @@ pub fn kl_to_reference(
     for (i, rollout) in rollouts.iter().enumerate() {
         let first = i * width + rollout.prompt.len() - 1;
         let tokens = first..first + rollout.completion.len();
-        differences.extend(policy[tokens.clone()].iter().zip(&reference[tokens]).map(|(a, b)| a - b));
+        differences.extend(
+            policy[tokens.clone()]
+                .iter()
+                .zip(&reference[tokens])
+                .map(|(a, b)| a - b),
+        );
     }
     Ok(stats::mean(&differences).unwrap_or(0.0))
 }
@@ -65,6 +70,9 @@ mod tests {
     #[test]
     fn ties_count_half_and_the_missing_nowhere() {
         let rate = win_rate(&[Some(1.0), Some(0.5), Some(0.0), None]);
-        assert_eq!((rate.rate, rate.wins, rate.ties, rate.losses, rate.missing), (0.5, 1, 1, 1, 1));
+        assert_eq!(
+            (rate.rate, rate.wins, rate.ties, rate.losses, rate.missing),
+            (0.5, 1, 1, 1, 1)
+        );
     }
 }

@@ -74,7 +74,12 @@ impl GrpoTrainer {
         let tokenizer = student.model().tokenizer()?;
         let encode = |text: &String| Ok((text.clone(), tokenizer.encode(text, true)?));
         let prompts = prompts.iter().map(encode).collect::<Result<_>>()?;
-        Ok(Self { prompts, options, order: Vec::new(), steps: 0 })
+        Ok(Self {
+            prompts,
+            options,
+            order: Vec::new(),
+            steps: 0,
+        })
     }
 
     pub fn options(&self) -> &GrpoOptions {
@@ -96,7 +101,11 @@ impl GrpoTrainer {
         let samples = self.samples(student, &rollouts)?;
         let rewards = reward(&samples)?;
         if rewards.len() != samples.len() {
-            fail!("the reward gave {} values for {} samples", rewards.len(), samples.len());
+            fail!(
+                "the reward gave {} values for {} samples",
+                rewards.len(),
+                samples.len()
+            );
         }
         if let Some(bad) = rewards.iter().flatten().find(|r| !r.is_finite()) {
             fail!("the reward gave {bad}; a missing verdict is (), not a number");
@@ -105,10 +114,11 @@ impl GrpoTrainer {
         let learning_rate = self.options.schedule.at(self.steps);
         let mut metrics = Metrics::new();
         for _ in 0..self.options.iterations {
-            let report = student
-                .training_step(learning_rate, batch.portions(&self.options), &mut |policy, i| {
-                    batch.loss(policy, i, &self.options)
-                })?;
+            let report = student.training_step(
+                learning_rate,
+                batch.portions(&self.options),
+                &mut |policy, i| batch.loss(policy, i, &self.options),
+            )?;
             metrics = report.metrics;
             metrics.insert("loss".into(), report.loss);
             metrics.insert("grad_norm".into(), report.grad_norm);
@@ -117,7 +127,10 @@ impl GrpoTrainer {
         reward_metrics(&rewards, self.options.group, &mut metrics);
         batch.metrics(&mut metrics);
         self.steps += 1;
-        Ok(GrpoStep { metrics, samples: samples.into_iter().zip(rewards).collect() })
+        Ok(GrpoStep {
+            metrics,
+            samples: samples.into_iter().zip(rewards).collect(),
+        })
     }
 
     /// A group of completions for each of the next prompts.
@@ -128,18 +141,34 @@ impl GrpoTrainer {
             prompts.extend(std::iter::repeat_n(prompt, self.options.group));
         }
         let seed = Rng::named(self.options.seed, &format!("rollout {}", self.steps)).below(1 << 50);
-        let sampling = Sampling { seed: seed as u64, ..self.options.sampling.clone() };
+        let sampling = Sampling {
+            seed: seed as u64,
+            ..self.options.sampling.clone()
+        };
         let interrupt = student.model().interrupt();
-        generate(&student.policy()?, &prompts, &sampling, interrupt, &mut |_| {})
+        generate(
+            &student.policy()?,
+            &prompts,
+            &sampling,
+            interrupt,
+            &mut |_| {},
+        )
     }
 
     fn samples(&self, student: &StudentModel, rollouts: &[Rollout]) -> Result<Vec<Sample>> {
         let tokenizer = student.model().tokenizer()?;
-        let text: BTreeMap<&[u32], &str> =
-            self.prompts.iter().map(|(text, ids)| (ids.as_slice(), text.as_str())).collect();
+        let text: BTreeMap<&[u32], &str> = self
+            .prompts
+            .iter()
+            .map(|(text, ids)| (ids.as_slice(), text.as_str()))
+            .collect();
         let sample = |rollout: &Rollout| {
             Ok(Sample {
-                prompt: text.get(rollout.prompt.as_slice()).copied().unwrap_or_default().to_owned(),
+                prompt: text
+                    .get(rollout.prompt.as_slice())
+                    .copied()
+                    .unwrap_or_default()
+                    .to_owned(),
                 completion: tokenizer.decode(rollout.text_ids())?,
                 ended: rollout.finish == Finish::Eos,
             })
@@ -160,7 +189,14 @@ impl GrpoTrainer {
         let reference = student.reference().score(&refs, temperature)?.logprobs;
         let advantages = advantages(rewards, self.options.group, self.options.scale)?;
         let drift = drift(&rollouts, &old)?;
-        Ok(Batch { rollouts, rows, old, reference, advantages, drift })
+        Ok(Batch {
+            rollouts,
+            rows,
+            old,
+            reference,
+            advantages,
+            drift,
+        })
     }
 
     fn next(&mut self) -> Vec<u32> {
@@ -194,10 +230,14 @@ impl Batch {
     fn loss(&self, policy: &Policy, portion: usize, options: &GrpoOptions) -> Result<Loss> {
         let start = portion * options.micro_batch;
         let count = options.micro_batch.min(self.rows.len() - start);
-        let rows: Vec<&[u32]> =
-            self.rows[start..start + count].iter().map(Vec::as_slice).collect();
-        let starts: Vec<usize> =
-            self.rollouts[start..start + count].iter().map(|r| r.prompt.len()).collect();
+        let rows: Vec<&[u32]> = self.rows[start..start + count]
+            .iter()
+            .map(Vec::as_slice)
+            .collect();
+        let starts: Vec<usize> = self.rollouts[start..start + count]
+            .iter()
+            .map(|r| r.prompt.len())
+            .collect();
         let scores = policy.score(&rows, options.sampling.scoring_temperature())?;
         let device = scores.logprobs.device();
         let width = scores.logprobs.dim(1)?;
@@ -206,7 +246,9 @@ impl Batch {
         options.loss.loss(&GrpoBatch {
             old: Some(part(&self.old)?),
             reference: Some(part(&self.reference)?),
-            advantages: advantages.to_dtype(scores.logprobs.dtype())?.to_device(device)?,
+            advantages: advantages
+                .to_dtype(scores.logprobs.dtype())?
+                .to_device(device)?,
             mask: mask(&rows, &starts, device)?,
             entropy: Some(scores.entropy),
             weights: None,
@@ -215,15 +257,32 @@ impl Batch {
     }
 
     fn metrics(&self, metrics: &mut Metrics) {
-        let lengths: Vec<f64> = self.rollouts.iter().map(|r| r.completion.len() as f64).collect();
-        let cut = self.rollouts.iter().filter(|r| r.finish == Finish::Length).count();
+        let lengths: Vec<f64> = self
+            .rollouts
+            .iter()
+            .map(|r| r.completion.len() as f64)
+            .collect();
+        let cut = self
+            .rollouts
+            .iter()
+            .filter(|r| r.finish == Finish::Length)
+            .count();
         let max = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
         let named = [
-            ("completions/mean_length", stats::mean(&lengths).unwrap_or(0.0)),
+            (
+                "completions/mean_length",
+                stats::mean(&lengths).unwrap_or(0.0),
+            ),
             ("completions/max_length", max(&lengths)),
-            ("completions/clipped_ratio", cut as f64 / self.rollouts.len() as f64),
+            (
+                "completions/clipped_ratio",
+                cut as f64 / self.rollouts.len() as f64,
+            ),
             ("num_tokens", self.rows.iter().map(|r| r.len() as f64).sum()),
-            ("sampling/sampling_logp_difference/mean", stats::mean(&self.drift).unwrap_or(0.0)),
+            (
+                "sampling/sampling_logp_difference/mean",
+                stats::mean(&self.drift).unwrap_or(0.0),
+            ),
             ("sampling/sampling_logp_difference/max", max(&self.drift)),
         ];
         metrics.extend(named.map(|(name, value)| (name.to_owned(), value)));
@@ -237,7 +296,13 @@ fn drift(rollouts: &[Rollout], old: &Tensor) -> Result<Vec<f64>> {
     let mut drift = Vec::new();
     for (i, rollout) in rollouts.iter().enumerate() {
         let first = i * width + rollout.prompt.len() - 1;
-        drift.extend(rollout.logprobs.iter().zip(&trainer[first..]).map(|(a, b)| (a - b).abs()));
+        drift.extend(
+            rollout
+                .logprobs
+                .iter()
+                .zip(&trainer[first..])
+                .map(|(a, b)| (a - b).abs()),
+        );
     }
     Ok(drift)
 }
@@ -252,7 +317,10 @@ fn reward_metrics(rewards: &[Option<f64>], group: usize, metrics: &mut Metrics) 
     let named = [
         ("reward", stats::mean(&known).unwrap_or(0.0)),
         ("reward_std", stats::mean(&deviations).unwrap_or(0.0)),
-        ("frac_reward_zero_std", flat / deviations.len().max(1) as f64),
+        (
+            "frac_reward_zero_std",
+            flat / deviations.len().max(1) as f64,
+        ),
         ("rewards/missing", (rewards.len() - known.len()) as f64),
     ];
     metrics.extend(named.map(|(name, value)| (name.to_owned(), value)));

@@ -20,7 +20,12 @@ pub type Metrics = BTreeMap<String, f64>;
 /// A mask `[rows, longest − 1]` aligned with [`crate::models::Scores`]: 1 where the next token is from
 /// position `start` of its row on.
 fn mask(rows: &[&[u32]], starts: &[usize], device: &Device) -> Result<Tensor> {
-    let width = rows.iter().map(|r| r.len()).max().unwrap_or(1).saturating_sub(1);
+    let width = rows
+        .iter()
+        .map(|r| r.len())
+        .max()
+        .unwrap_or(1)
+        .saturating_sub(1);
     let mut mask = vec![0u8; rows.len() * width];
     for (i, (row, start)) in rows.iter().zip(starts).enumerate() {
         for position in start.saturating_sub(1)..row.len() - 1 {

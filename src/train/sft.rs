@@ -40,10 +40,19 @@ impl SftTrainer {
         if examples.is_empty() || options.batch == 0 || options.micro_batch == 0 {
             fail!("training needs examples and batches of at least 1");
         }
-        if let Some(i) = examples.iter().position(|e| e.ids.len() < 2 || e.start >= e.ids.len()) {
+        if let Some(i) = examples
+            .iter()
+            .position(|e| e.ids.len() < 2 || e.start >= e.ids.len())
+        {
             fail!("example {i} has nothing to learn after its prompt");
         }
-        Ok(Self { examples, options, order: Vec::new(), epoch: 0, steps: 0 })
+        Ok(Self {
+            examples,
+            options,
+            order: Vec::new(),
+            epoch: 0,
+            steps: 0,
+        })
     }
 
     pub fn steps(&self) -> usize {
@@ -84,5 +93,8 @@ fn loss(policy: &Policy, examples: &[Example]) -> Result<Loss> {
     let starts: Vec<usize> = examples.iter().map(|e| e.start).collect();
     let scores = policy.score(&rows, 1.0)?;
     let mask = mask(&rows, &starts, scores.logprobs.device())?;
-    Sft.loss(&SftBatch { logprobs: scores.logprobs, mask })
+    Sft.loss(&SftBatch {
+        logprobs: scores.logprobs,
+        mask,
+    })
 }
