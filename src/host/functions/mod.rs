@@ -3,16 +3,27 @@
 use super::registry::Topic;
 
 mod basics;
+mod evaluation;
 mod files;
-mod progress;
+mod judges;
+mod logits;
+mod making;
+mod models;
 mod random;
+mod samples;
 mod text;
+mod training;
 
 /// Every topic, in the order of the help.
 pub(super) const TOPICS: &[Topic] = &[
     basics::TOPIC,
+    models::TOPIC,
+    logits::TOPIC,
+    judges::TOPIC,
+    training::TOPIC,
+    evaluation::TOPIC,
+    making::TOPIC,
     text::TOPIC,
-    progress::TOPIC,
     files::TOPIC,
     random::TOPIC,
 ];

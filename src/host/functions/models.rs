@@ -1,0 +1,272 @@
+//! Loading models, looking at their logits, letting them write.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rhai::{Array, Dynamic, Map};
+
+use super::logits::Logits;
+use super::samples::{from_rollouts, sampling, SAMPLING};
+use crate::diag::{Context as _, Interrupt, Result};
+use crate::engine::apple::{AppleOptions, ComputeUnits};
+use crate::engine::device;
+use crate::engine::portable::Precision;
+use crate::fail;
+use crate::host::{
+    Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property,
+};
+use crate::models::{CoreMLModelWrapper, EngineChoice, LoadOptions, embedded};
+use crate::report::{Cell, Display, Table};
+use crate::tokenizer::chatml;
+
+pub(super) const TOPIC: Topic = Topic {
+    name: "models",
+    summary: "Core ML language models: load, look, generate.",
+    functions,
+    types: || vec![TypeEntry::of::<Model>()],
+};
+
+/// A model as scripts hold it.
+#[derive(Clone)]
+pub(super) struct Model(pub Arc<CoreMLModelWrapper>);
+
+impl ScriptValue for Model {
+    const NAME: &'static str = "Model";
+    const SUMMARY: &'static str = "A Core ML language model that is ready to predict.";
+
+    fn line(&self) -> String {
+        format!("Model({:?}, {})", self.0.name(), self.0.engine().name())
+    }
+
+    fn show(&self) -> Display {
+        match card(&self.0) {
+            Ok(table) => Display::Table(table),
+            Err(_) => Display::Text(self.line()),
+        }
+    }
+}
+
+const LOAD: &[Key] = &[
+    Key::choice("engine", &["portable", "apple"], "portable", "What runs it: our engine anywhere, or Core ML on a Mac."),
+    Key::text("device", "cpu", "Where the portable engine computes: cpu, metal, cuda or cuda:1."),
+    Key::choice("precision", &["f32", "faithful"], "f32", "f32 throughout, or fp16-typed results rounded as Core ML may."),
+    Key::text("compute_units", "all", "What Core ML may use: cpu, cpu+gpu, cpu+ane or all."),
+    Key::optional("function", Kind::Text, "The function of the program; its default one if left out."),
+    Key::optional("tokenizer", Kind::Path(&["json"]), "tokenizer.json; looked for in and beside the bundle if left out."),
+];
+
+fn functions() -> Vec<ScriptFn> {
+    vec![
+        function("load", "Loads a Core ML language model with its tokenizer.")
+            .param("path", Kind::Path(&["mlmodelc", "mlpackage", "mlmodel"]), "The bundle, or \"embedded:student\" or \"embedded:judge\".")
+            .options(LOAD)
+            .returns("Model")
+            .example("[load(\"embedded:student\")]", "[Model(\"embedded:student\", portable (cpu))]")
+            .run(load),
+        property::<Model>("name", "Where it was loaded from.")
+            .returns("string")
+            .example("load(\"embedded:student\").name", "\"embedded:student\"")
+            .run(|call| Ok(call.receiver::<Model>()?.0.name().to_owned())),
+        method::<Model>("card", "What the model is: inputs, outputs, size, engine.")
+            .returns("Table")
+            .run(|call| card(&call.receiver::<Model>()?.0)),
+        method::<Model>("weights", "Its weights: name, shape, type, what reads them.")
+            .returns("Table")
+            .run(|call| weights(&call.receiver::<Model>()?.0)),
+        method::<Model>("tokenize", "The token ids of a text.")
+            .param("text", Kind::Text, "The text.")
+            .returns("array")
+            .example("let m = load(\"embedded:student\"); m.decode(m.tokenize(\"the soup was good\"))", "\"the soup was good\"")
+            .run(|call| Ok(ids_to_script(&encode(call, "text")?))),
+        method::<Model>("decode", "The text of token ids.")
+            .param("ids", Kind::Array, "The ids.")
+            .returns("string")
+            .example("let m = load(\"embedded:student\"); m.decode(m.tokenize(\"tea\"))", "\"tea\"")
+            .run(|call| {
+                let model = call.receiver::<Model>()?;
+                model.0.tokenizer()?.decode(&call.get::<Vec<u32>>("ids")?)
+            }),
+        method::<Model>("forward", "The logits after each token of a text (or of token ids).")
+            .param("text", Kind::Either(&[Kind::Text, Kind::Array]), "The text or ids.")
+            .returns("Logits")
+            .example("load(\"embedded:student\").forward(\"the soup was\").top(1).rows", "1")
+            .run(forward),
+        method::<Model>("generate", "Continuations of prompts, sampled token by token.")
+            .param("prompts", Kind::Either(&[Kind::Text, Kind::Array]), "A text, or an array of texts.")
+            .options(SAMPLING)
+            .returns("array")
+            .details("Each is a map: prompt, completion (text), ids, logprobs, ended. One prompt gives one map.")
+            .example("load(\"embedded:student\").generate(\"the soup\", #{temperature: 0.0, max_new_tokens: 1}).ids.len()", "1")
+            .run(generate),
+        method::<Model>("chat", "The answer to a message, greedy unless told otherwise (ChatML template).")
+            .param("message", Kind::Text, "What the user says.")
+            .options(SAMPLING)
+            .options(&[Key::text("system", "", "What the system message says.")])
+            .returns("string")
+            .run(chat),
+    ]
+}
+
+/// Options that every way of loading shares.
+fn load_options(call: &Call) -> Result<LoadOptions> {
+    let options = &call.options;
+    let units: String = options.get("compute_units")?;
+    let engine = match options.get::<String>("engine")?.as_str() {
+        "apple" => EngineChoice::Apple(AppleOptions {
+            compute_units: units.parse::<ComputeUnits>()?,
+            cache: call.host.base().join(".coreml-cache"),
+        }),
+        _ => EngineChoice::Portable,
+    };
+    let precision = match options.get::<String>("precision")?.as_str() {
+        "faithful" => Precision::Faithful,
+        _ => Precision::F32,
+    };
+    Ok(LoadOptions {
+        engine,
+        precision,
+        device: device::open(&options.get::<String>("device")?)?,
+        function: options.get("function")?,
+        tokenizer: options.get("tokenizer")?,
+        interrupt: Interrupt::from(call.host.interrupt().clone()),
+    })
+}
+
+fn load(call: &mut Call) -> Result<Model> {
+    let options = load_options(call)?;
+    let name: String = call.get("path")?;
+    if let Some(name) = name.strip_prefix("embedded:") {
+        return Ok(Model(Arc::new(embedded(name, &options)?)));
+    }
+    let path: PathBuf = call.get("path")?;
+    call.host.note_read(&path);
+    Ok(Model(Arc::new(CoreMLModelWrapper::load(&path, &options)?)))
+}
+
+fn card(model: &CoreMLModelWrapper) -> Result<Table> {
+    let mut table = Table::new("", ["model", model.name()]);
+    let description = &model.bundle().description;
+    let mut row = |name: &str, text: String| table.push([name.to_owned(), text]);
+    row("engine", model.engine().name())?;
+    let function = &description.functions[model.function()];
+    for (kind, features) in
+        [("input", &function.inputs), ("output", &function.outputs), ("state", &function.states)]
+    {
+        for feature in features {
+            row(kind, feature.to_string())?;
+        }
+    }
+    if description.functions.len() > 1 {
+        let names: Vec<&str> = description.functions.keys().map(String::as_str).collect();
+        row("functions", names.join(", "))?;
+    }
+    if let Ok(portable) = model.portable() {
+        let weights = portable.weights(model.function())?;
+        let count: usize = weights.iter().map(|w| w.shape.iter().product::<usize>()).sum();
+        row("weights", format!("{} in {} tensors", grouped(count), weights.len()))?;
+    }
+    match model.tokenizer() {
+        Ok(tokenizer) => row("tokenizer", format!("{} tokens", grouped(tokenizer.vocab_size())))?,
+        Err(_) => row("tokenizer", "none".to_owned())?,
+    }
+    let about = &description.metadata.short_description;
+    if !about.is_empty() {
+        row("about", about.clone())?;
+    }
+    Ok(table)
+}
+
+/// 1234567 as "1,234,567".
+fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let groups: Vec<&[u8]> = digits.as_bytes().rchunks(3).rev().collect();
+    groups.iter().map(|g| String::from_utf8_lossy(g)).collect::<Vec<_>>().join(",")
+}
+
+fn weights(model: &CoreMLModelWrapper) -> Result<Table> {
+    let mut table = Table::new("", ["weight", "shape", "type", "read by"]);
+    for weight in model.portable()?.weights(model.function())? {
+        let uses: Vec<String> = weight.uses.iter().map(|(op, p)| format!("{op}.{p}")).collect();
+        let dtype = match weight.compressed {
+            true => format!("{} (compressed)", weight.dtype),
+            false => weight.dtype.to_string(),
+        };
+        table.push([weight.name, format!("{:?}", weight.shape), dtype, uses.join(", ")])?;
+    }
+    Ok(table)
+}
+
+fn encode(call: &Call, parameter: &str) -> Result<Vec<u32>> {
+    let model = call.receiver::<Model>()?;
+    model.0.tokenizer()?.encode(&call.get::<String>(parameter)?, true)
+}
+
+/// Ids as a script array.
+pub(super) fn ids_to_script(ids: &[u32]) -> Array {
+    ids.iter().map(|id| Dynamic::from_int(i64::from(*id))).collect()
+}
+
+fn forward(call: &mut Call) -> Result<Logits> {
+    let model = call.receiver::<Model>()?.0;
+    let ids = match call.get::<Vec<u32>>("text") {
+        Ok(ids) => ids,
+        Err(_) => encode(call, "text")?,
+    };
+    if ids.is_empty() {
+        fail!("there are no tokens to run the model on");
+    }
+    let logits = model.forward(&ids)?;
+    Ok(Logits::new(ids, logits, model.tokenizer().ok().cloned()))
+}
+
+fn generate(call: &mut Call) -> Result<Dynamic> {
+    let model = call.receiver::<Model>()?.0;
+    let one = call.get::<String>("prompts").ok();
+    let prompts = match &one {
+        Some(prompt) => vec![prompt.clone()],
+        None => call.get::<Vec<String>>("prompts")?,
+    };
+    let tokenizer = model.tokenizer()?.clone();
+    let sampling = sampling(call, &tokenizer)?;
+    let ids: Vec<Vec<u32>> =
+        prompts.iter().map(|p| tokenizer.encode(p, true)).collect::<Result<_>>()?;
+    let total = prompts.len();
+    let mut progress = call.host.progress("generate", total as u64);
+    let rollouts = model.generate(&ids, &sampling, &mut |open| {
+        progress.set((total - open) as u64, "");
+    })?;
+    let mut maps: Vec<Map> = from_rollouts(&prompts, &rollouts, &tokenizer)?;
+    Ok(match one {
+        Some(_) => Dynamic::from_map(maps.remove(0)),
+        None => maps.into_iter().map(Dynamic::from_map).collect::<Array>().into(),
+    })
+}
+
+fn chat(call: &mut Call) -> Result<String> {
+    let model = call.receiver::<Model>()?.0;
+    let tokenizer = model.tokenizer()?.clone();
+    let mut sampling = sampling(call, &tokenizer)?;
+    if !call.options.given("temperature") {
+        sampling.temperature = 0.0;
+    }
+    let (system, message): (String, String) = (call.options.get("system")?, call.get("message")?);
+    let mut messages = vec![("user", message.as_str())];
+    if !system.is_empty() {
+        messages.insert(0, ("system", &system));
+    }
+    let prompt = tokenizer.encode(&chatml(&messages, true), false)?;
+    let mut progress = call.host.progress("chat", sampling.max_new_tokens as u64);
+    let mut done = 0;
+    let rollouts = model
+        .generate(&[prompt], &sampling, &mut |_| {
+            progress.set(done, "");
+            done += 1;
+        })
+        .context("chat")?;
+    tokenizer.decode(rollouts[0].text_ids())
+}
+
+/// A cell of text.
+pub(super) fn text_cell(text: impl Into<String>) -> Cell {
+    Cell::Text(text.into())
+}

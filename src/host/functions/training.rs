@@ -1,0 +1,454 @@
+//! Students and trainers: supervised fine-tuning and GRPO, a step or a run at a time.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rhai::{Dynamic, Map};
+
+use super::judges::{Judge, text_of};
+use super::logits::Logits;
+use super::models::Model;
+use super::samples::{SAMPLING, from_rollouts, sampling, to_rollout};
+use crate::diag::{Context as _, Error, Result};
+use crate::fail;
+use crate::feedback::{Item, Judge as _};
+use crate::generate::generate;
+use crate::host::{
+    Call, Callback, FromScript, Host, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function,
+    method, property,
+};
+use crate::models::{LoraOptions, StudentModel, Trainable};
+use crate::objectives::{Grpo, Kl, Level, Reduction, Scale};
+use crate::optim::{AdamWOptions, Decay, Schedule};
+use crate::report::{Cell, Table};
+use crate::tokenizer::Tokenizer;
+use crate::train::{
+    Example, GrpoOptions, GrpoTrainer, Metrics, Sample, SftOptions, SftTrainer, kl_to_reference,
+};
+
+pub(super) const TOPIC: Topic = Topic {
+    name: "training",
+    summary: "Students that learn: supervised fine-tuning and GRPO with LoRA.",
+    functions,
+    types: || vec![TypeEntry::of::<Student>(), TypeEntry::of::<Trainer>()],
+};
+
+/// A model in training.
+#[derive(Clone)]
+pub(super) struct Student(Arc<Mutex<StudentModel>>);
+
+impl Student {
+    fn lock(&self) -> MutexGuard<'_, StudentModel> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ScriptValue for Student {
+    const NAME: &'static str = "Student";
+    const SUMMARY: &'static str = "A model whose weights learn.";
+
+    fn line(&self) -> String {
+        let student = self.lock();
+        let parameters = student.adapters().parameters();
+        format!(
+            "Student({:?}, {} trained numbers in {} tensors, {} steps)",
+            student.model().name(),
+            parameters.elements(),
+            parameters.len(),
+            student.optimizer().steps()
+        )
+    }
+}
+
+/// A training loop that waits for its next step.
+#[derive(Clone)]
+pub(super) struct Trainer(Arc<TrainerState>);
+
+struct TrainerState {
+    student: Student,
+    method: Mutex<Method>,
+}
+
+enum Method {
+    Sft(SftTrainer),
+    Grpo(Box<GrpoTrainer>, Reward),
+}
+
+enum Reward {
+    Judge(Judge),
+    Function(Callback),
+}
+
+impl ScriptValue for Trainer {
+    const NAME: &'static str = "Trainer";
+    const SUMMARY: &'static str = "A training loop that waits for its next step.";
+
+    fn line(&self) -> String {
+        let (name, steps) = match &*self.method() {
+            Method::Sft(trainer) => ("SFT", trainer.steps()),
+            Method::Grpo(trainer, _) => ("GRPO", trainer.steps()),
+        };
+        format!("Trainer({name}, {steps} steps done)")
+    }
+}
+
+const STUDENT: &[Key] = &[
+    Key::choice("train", &["lora", "all"], "lora", "Low-rank adapters, or the weights themselves."),
+    Key::int("rank", 16, "Rank of the adapters.").at_least(1.0),
+    Key::float("alpha", 32.0, "The adapters' update is scaled by alpha / rank."),
+    Key::optional("targets", Kind::Array, "Parts of the names of the weights that learn."),
+    Key::float("weight_decay", 0.0, "Decoupled weight decay of AdamW.").at_least(0.0),
+    Key::float("beta2", 0.999, "AdamW's second-moment decay.").between(0.0, 1.0),
+    Key::float("max_grad_norm", 1.0, "Gradients are scaled down to this norm.").at_least(0.0),
+];
+
+const SCHEDULE: &[Key] = &[
+    Key::int("steps", 100, "Steps of the whole run, for the schedule.").at_least(1.0),
+    Key::choice("schedule", &["constant", "linear", "cosine"], "constant", "How the learning rate falls."),
+    Key::int("warmup", 0, "Steps in which the learning rate rises from 0.").at_least(0.0),
+    Key::optional("seed", Kind::Int, "Where sampling and shuffling start; the session's seed if left out."),
+];
+
+const SFT: &[Key] = &[
+    Key::float("learning_rate", 1e-3, "Peak learning rate.").at_least(0.0),
+    Key::int("batch", 32, "Examples per step.").at_least(1.0),
+    Key::int("micro_batch", 32, "Examples run at once; smaller needs less memory.").at_least(1.0),
+];
+
+const GRPO: &[Key] = &[
+    Key::float("learning_rate", 1e-3, "Peak learning rate.").at_least(0.0),
+    Key::int("prompts_per_step", 8, "Prompts per step.").at_least(1.0),
+    Key::int("group", 8, "Completions per prompt.").at_least(2.0),
+    Key::int("iterations", 1, "Optimiser steps on each batch of completions.").at_least(1.0),
+    Key::int("micro_batch", 64, "Completions run at once in training.").at_least(1.0),
+    Key::float("beta", 0.04, "Weight of the KL term to the starting weights.").at_least(0.0),
+    Key::choice("kl", &["k1", "k2", "k3"], "k3", "Estimator of the KL term."),
+    Key::choice("reduction", &["grpo", "bnpo", "dapo", "dr_grpo"], "dapo", "How token losses are averaged."),
+    Key::choice("level", &["token", "sequence"], "token", "Importance ratio of tokens, or of sequences (GSPO)."),
+    Key::choice("scale", &["group", "batch", "none"], "group", "What centred rewards are divided by."),
+    Key::float("epsilon", 0.2, "Clip range of the ratio below 1.").between(0.0, 1.0),
+    Key::optional("epsilon_high", Kind::Float, "Clip range above 1; epsilon if left out."),
+    Key::float("entropy", 0.0, "Weight of an entropy bonus."),
+];
+
+const RUN: &[Key] = &[
+    Key::optional("on_step", Kind::Function, "Called with each step's metrics."),
+    Key::text("label", "", "What the progress bar says."),
+];
+
+fn functions() -> Vec<ScriptFn> {
+    vec![
+        function("student", "A model whose weights learn, from a loaded one.")
+            .param("model", Kind::object::<Model>(), "The model to start from; it stays as it is.")
+            .options(STUDENT)
+            .returns("Student")
+            .example("type_of(student(load(\"embedded:student\"), #{rank: 4}))", "\"Student\"")
+            .run(student),
+        property::<Student>("trained", "How many numbers learn.")
+            .returns("int")
+            .example("student(load(\"embedded:student\"), #{rank: 1}).trained > 0", "true")
+            .run(|call| Ok(call.receiver::<Student>()?.lock().adapters().parameters().elements())),
+        method::<Student>("parameters", "The tensors that learn.")
+            .returns("Table")
+            .run(parameters),
+        method::<Student>("forward", "The logits after each token of a text, by the weights as they are now.")
+            .param("text", Kind::Text, "The text.")
+            .returns("Logits")
+            .run(forward),
+        method::<Student>("generate", "Continuations of prompts by the weights as they are now.")
+            .param("prompts", Kind::Array, "An array of texts.")
+            .options(SAMPLING)
+            .returns("array")
+            .example("student(load(\"embedded:student\"), #{rank: 1}).generate([\"the soup\"], #{max_new_tokens: 1}).len()", "1")
+            .run(generate_samples),
+        method::<Student>("kl", "Mean distance from the starting weights on samples of its own, in nats per token.")
+            .param("samples", Kind::Array, "Samples as `generate` gives them.")
+            .options(&[Key::float("temperature", 1.0, "At which they were sampled.").at_least(1e-9)])
+            .returns("float")
+            .run(|call| {
+                let samples: Vec<Map> = call.get("samples")?;
+                let rollouts = samples.iter().map(to_rollout).collect::<Result<Vec<_>>>()?;
+                let temperature = call.options.get("temperature")?;
+                kl_to_reference(&call.receiver::<Student>()?.lock(), &rollouts, temperature)
+            }),
+        method::<Student>("save", "Writes the student as a bundle with its tokenizer; the ending tells the form.")
+            .param("path", Kind::Path(&["mlpackage", "mlmodelc"]), "Where to.")
+            .run(|call| {
+                let path: PathBuf = call.get("path")?;
+                let saved = call.receiver::<Student>()?.lock().save(&path);
+                saved.with_context(|| format!("can't save {}", path.display()))
+            }),
+        function("sft", "Supervised fine-tuning: the student learns to say the examples.")
+            .param("student", Kind::object::<Student>(), "Who learns.")
+            .param("examples", Kind::Array, "Texts, or maps with prompt and completion, of which the completion is learnt.")
+            .options(SFT)
+            .options(SCHEDULE)
+            .returns("Trainer")
+            .example("let s = student(load(\"embedded:student\"), #{rank: 1}); sft(s, [\"the soup was good .\"], #{batch: 1}).step().loss > 0.0", "true")
+            .run(sft),
+        function("grpo", "Group relative policy optimisation: the student learns what is rewarded.")
+            .param("student", Kind::object::<Student>(), "Who learns.")
+            .param("prompts", Kind::Array, "Texts to continue.")
+            .param("reward", Kind::Either(&[Kind::object::<Judge>(), Kind::Function]), "A judge, or a function from an array of samples to an array of rewards.")
+            .options(GRPO)
+            .options(SAMPLING_OF_TRAINING)
+            .options(SCHEDULE)
+            .returns("Trainer")
+            .details("A reward of () is no verdict: the sample counts in no mean and trains nothing.")
+            .example("let s = student(load(\"embedded:student\"), #{rank: 1}); grpo(s, [\"the soup\"], |all| all.map(|a| 1.0 * a.completion.len()), #{group: 2, prompts_per_step: 1, max_new_tokens: 2}).step().reward > 0.0", "true")
+            .run(grpo),
+        method::<Trainer>("step", "One step: its metrics, by TRL's names.")
+            .returns("map")
+            .run(|call| {
+                let trainer = call.receiver::<Trainer>()?;
+                Ok(to_map(&step(&trainer.0, call)?))
+            }),
+        method::<Trainer>("run", "Many steps with a progress bar: the metrics of each.")
+            .param("steps", Kind::Int, "How many.")
+            .options(RUN)
+            .returns("array")
+            .run(run),
+    ]
+}
+
+/// Of [`SAMPLING`], what makes sense in training: what truncates would bias the gradient.
+const SAMPLING_OF_TRAINING: &[Key] = &[
+    Key::int("max_new_tokens", 64, "Tokens of a completion at most.").at_least(1.0),
+    Key::float("temperature", 1.0, "Of sampling and scoring.").at_least(1e-9),
+];
+
+fn student(call: &mut Call) -> Result<Student> {
+    let options = &call.options;
+    let targets = options.get::<Option<Vec<String>>>("targets")?.unwrap_or_default();
+    let trainable = match options.get::<String>("train")?.as_str() {
+        "all" => Trainable::Whole(targets),
+        _ => Trainable::Lora(LoraOptions {
+            rank: options.get("rank")?,
+            alpha: options.get("alpha")?,
+            targets,
+        }),
+    };
+    let optimizer = AdamWOptions {
+        weight_decay: options.get("weight_decay")?,
+        beta2: options.get("beta2")?,
+        max_grad_norm: Some(options.get::<f64>("max_grad_norm")?).filter(|norm| *norm > 0.0),
+        ..AdamWOptions::default()
+    };
+    let model = call.get::<Model>("model")?.0;
+    let student = StudentModel::new(model, &trainable, optimizer, call.host.seed())?;
+    Ok(Student(Arc::new(Mutex::new(student))))
+}
+
+fn parameters(call: &mut Call) -> Result<Table> {
+    let student = call.receiver::<Student>()?;
+    let mut table = Table::new("", ["parameter", "shape"]);
+    for (name, var) in student.lock().adapters().parameters().iter() {
+        table.push([Cell::Text(name.to_owned()), Cell::Text(format!("{:?}", var.dims()))])?;
+    }
+    Ok(table)
+}
+
+fn tokenizer(student: &Student) -> Result<Arc<Tokenizer>> {
+    student.lock().model().tokenizer().cloned()
+}
+
+fn forward(call: &mut Call) -> Result<Logits> {
+    let student = call.receiver::<Student>()?;
+    let tokenizer = tokenizer(&student)?;
+    let ids = tokenizer.encode(&call.get::<String>("text")?, true)?;
+    let logits = student.lock().policy()?.rows(&[&ids])?.remove(0);
+    Ok(Logits::new(ids, logits, Some(tokenizer)))
+}
+
+fn generate_samples(call: &mut Call) -> Result<Vec<Map>> {
+    let student = call.receiver::<Student>()?;
+    let tokenizer = tokenizer(&student)?;
+    let prompts: Vec<String> = call.get("prompts")?;
+    let ids = prompts.iter().map(|p| tokenizer.encode(p, true)).collect::<Result<Vec<_>>>()?;
+    let sampling = sampling(call, &tokenizer)?;
+    let policy = student.lock().policy()?;
+    let mut progress = call.host.progress("generate", prompts.len() as u64);
+    let interrupt = call.host.interrupt().clone().into();
+    let rollouts = generate(&policy, &ids, &sampling, &interrupt, &mut |open| {
+        progress.set((prompts.len() - open) as u64, "");
+    })?;
+    from_rollouts(&prompts, &rollouts, &tokenizer)
+}
+
+fn schedule(call: &Call) -> Result<Schedule> {
+    let options = &call.options;
+    Ok(Schedule {
+        decay: Decay::from_name(&options.get::<String>("schedule")?)?,
+        peak: options.get("learning_rate")?,
+        warmup: options.get("warmup")?,
+        total: options.get("steps")?,
+    })
+}
+
+fn seed(call: &Call) -> Result<u64> {
+    Ok(call.options.get::<Option<u64>>("seed")?.unwrap_or_else(|| call.host.seed()))
+}
+
+fn trainer(student: Student, method: Method) -> Trainer {
+    Trainer(Arc::new(TrainerState { student, method: Mutex::new(method) }))
+}
+
+fn sft(call: &mut Call) -> Result<Trainer> {
+    let student: Student = call.get("student")?;
+    let tokenizer = tokenizer(&student)?;
+    let given: Vec<Dynamic> = call.get("examples")?;
+    let mut examples = Vec::with_capacity(given.len());
+    for value in &given {
+        examples.push(example(value, &tokenizer, call.host)?);
+    }
+    let options = SftOptions {
+        batch: call.options.get("batch")?,
+        micro_batch: call.options.get("micro_batch")?,
+        schedule: schedule(call)?,
+        seed: seed(call)?,
+    };
+    Ok(trainer(student, Method::Sft(SftTrainer::new(examples, options)?)))
+}
+
+/// A text, or a prompt with its completion; both end with the end-of-sequence token, which is learnt too.
+fn example(value: &Dynamic, tokenizer: &Tokenizer, host: &Host) -> Result<Example> {
+    let (mut ids, start) = match (String::from_script(value, host), Map::from_script(value, host)) {
+        (Some(text), _) => (tokenizer.encode(&text, true)?, 0),
+        (None, Some(map)) => {
+            let prompt = tokenizer.encode(&text_of(&map, "prompt")?, true)?;
+            let completion = tokenizer.encode(&text_of(&map, "completion")?, false)?;
+            let start = prompt.len();
+            ([prompt, completion].concat(), start)
+        }
+        (None, None) => fail!("an example must be a string or a map with prompt and completion"),
+    };
+    match tokenizer.specials().eos {
+        Some(eos) if ids.last() != Some(&eos) => ids.push(eos),
+        _ => {}
+    }
+    Ok(Example { ids, start })
+}
+
+fn grpo(call: &mut Call) -> Result<Trainer> {
+    let student: Student = call.get("student")?;
+    let tokenizer = tokenizer(&student)?;
+    let options = &call.options;
+    let name = |key: &str| options.get::<String>(key);
+    let epsilon: f64 = options.get("epsilon")?;
+    let loss = Grpo {
+        reduction: Reduction::from_name(&name("reduction")?)?,
+        level: Level::from_name(&name("level")?)?,
+        clip_low: epsilon,
+        clip_high: options.get::<Option<f64>>("epsilon_high")?.unwrap_or(epsilon),
+        beta: options.get("beta")?,
+        kl: Kl::from_name(&name("kl")?)?,
+        entropy_weight: options.get("entropy")?,
+        max_completion_length: Some(options.get("max_new_tokens")?),
+        ..Grpo::default()
+    };
+    let options = GrpoOptions {
+        prompts: options.get("prompts_per_step")?,
+        group: options.get("group")?,
+        iterations: options.get("iterations")?,
+        micro_batch: options.get("micro_batch")?,
+        sampling: crate::generate::Sampling {
+            temperature: options.get("temperature")?,
+            max_new_tokens: options.get("max_new_tokens")?,
+            eos: tokenizer.specials().eos.into_iter().collect(),
+            ..Default::default()
+        },
+        loss,
+        scale: Scale::from_name(&name("scale")?)?,
+        schedule: schedule(call)?,
+        seed: seed(call)?,
+    };
+    let prompts: Vec<String> = call.get("prompts")?;
+    let reward = match call.get::<Judge>("reward") {
+        Ok(judge) => Reward::Judge(judge),
+        Err(_) => Reward::Function(call.get("reward")?),
+    };
+    let grpo = GrpoTrainer::new(&student.lock(), &prompts, options)?;
+    Ok(trainer(student, Method::Grpo(Box::new(grpo), reward)))
+}
+
+impl Trainer {
+    fn method(&self) -> MutexGuard<'_, Method> {
+        self.0.method.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn step(state: &TrainerState, call: &Call) -> Result<Metrics> {
+    let mut method = state.method.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut student = state.student.lock();
+    match &mut *method {
+        Method::Sft(trainer) => trainer.step(&mut student),
+        Method::Grpo(trainer, reward) => {
+            let step = trainer.step(&mut student, &mut |samples| rewards(reward, samples, call))?;
+            Ok(step.metrics)
+        }
+    }
+}
+
+fn rewards(reward: &Reward, samples: &[Sample], call: &Call) -> Result<Vec<Option<f64>>> {
+    match reward {
+        Reward::Judge(judge) => {
+            let item = |s: &Sample| Item { prompt: s.prompt.clone(), answer: s.completion.clone() };
+            judge.0.score(&samples.iter().map(item).collect::<Vec<_>>())
+        }
+        Reward::Function(function) => {
+            let maps: rhai::Array = samples.iter().map(|s| sample_map(s).into()).collect();
+            let given = call.call(function, [maps.into()])?;
+            Vec::<Option<f64>>::from_script(&given, call.host).ok_or_else(|| {
+                Error::new("the reward function must give an array of numbers, or () where there is no verdict")
+            })
+        }
+    }
+}
+
+fn sample_map(sample: &Sample) -> Map {
+    Map::from([
+        ("prompt".into(), sample.prompt.clone().into()),
+        ("completion".into(), sample.completion.clone().into()),
+        ("ended".into(), sample.ended.into()),
+    ])
+}
+
+fn run(call: &mut Call) -> Result<Vec<Map>> {
+    let trainer = call.receiver::<Trainer>()?;
+    let steps: usize = call.get("steps")?;
+    let on_step: Option<Callback> = call.options.get("on_step")?;
+    let label: String = call.options.get("label")?;
+    let label = if label.is_empty() { "train".to_owned() } else { label };
+    let mut progress = call.host.progress(label, steps as u64);
+    let mut history = Vec::with_capacity(steps);
+    for done in 0..steps {
+        call.host.check()?;
+        let metrics = step(&trainer.0, call)?;
+        progress.set(done as u64 + 1, headline(&metrics));
+        let map = to_map(&metrics);
+        if let Some(on_step) = &on_step {
+            call.call(on_step, [map.clone().into()])?;
+        }
+        history.push(map);
+    }
+    Ok(history)
+}
+
+/// The figures that people watch.
+fn headline(metrics: &Metrics) -> String {
+    const WATCHED: [(&str, &str); 6] = [
+        ("reward", "reward"),
+        ("kl", "kl"),
+        ("entropy", "entropy"),
+        ("completions/mean_length", "length"),
+        ("loss", "loss"),
+        ("grad_norm", "grad"),
+    ];
+    let part = |(key, short): &(&str, &str)| Some(format!("{short} {:.3}", metrics.get(*key)?));
+    WATCHED.iter().filter_map(part).collect::<Vec<_>>().join("  ")
+}
+
+fn to_map(metrics: &BTreeMap<String, f64>) -> Map {
+    metrics.iter().map(|(name, value)| (name.as_str().into(), Dynamic::from_float(*value))).collect()
+}
