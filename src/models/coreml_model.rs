@@ -8,9 +8,9 @@ use ndarray::Array2;
 
 use super::convention::Convention;
 use crate::diag::{Context, Error, Interrupt, Result};
+use crate::engine::Engine;
 use crate::engine::apple::{self, AppleOptions};
 use crate::engine::portable::{Options, Portable, Precision};
-use crate::engine::Engine;
 use crate::fail;
 use crate::generate::{NextLogits, Rollout, Sampling, generate};
 use crate::numeric::Array;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use candle_core::{D, Tensor};
+use candle_core::{D, DType as Candle, Tensor};
+use ndarray::Array2;
 
 use super::convention::Convention;
-use crate::diag::{Interrupt, Result};
+use crate::diag::{Error, Interrupt, Result};
 use crate::engine::device::scoped;
 use crate::engine::portable::{Bound, Value};
 use crate::fail;
@@ -46,6 +47,21 @@ impl Policy {
             1 => Ok(parts.remove(0)),
             _ => Ok(Tensor::cat(&parts, 0)?),
         }
+    }
+
+    /// Logits of each row without its padding, `[length, vocab]`, on the host.
+    pub fn rows(&self, rows: &[&[u32]]) -> Result<Vec<Array2<f32>>> {
+        let logits = self.logits(rows)?.to_dtype(Candle::F32)?;
+        let cut = |(i, row): (usize, &&[u32])| -> Result<Array2<f32>> {
+            let values = logits
+                .get(i)?
+                .narrow(0, 0, row.len())?
+                .flatten_all()?
+                .to_vec1()?;
+            Array2::from_shape_vec((row.len(), values.len() / row.len()), values)
+                .map_err(|error| Error::new(error.to_string()))
+        };
+        rows.iter().enumerate().map(cut).collect()
     }
 
     /// How likely each token of each row is, given those before it.
@@ -110,7 +126,7 @@ impl NextLogits for Policy {
             let logits = self.logits(rows)?;
             let last = |(i, row): (usize, &&[u32])| -> Result<Vec<f32>> {
                 let logits = logits.get(i)?.get(row.len() - 1)?;
-                Ok(logits.to_dtype(candle_core::DType::F32)?.to_vec1()?)
+                Ok(logits.to_dtype(Candle::F32)?.to_vec1()?)
             };
             rows.iter().enumerate().map(last).collect()
         })

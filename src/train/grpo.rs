@@ -169,7 +169,7 @@ impl GrpoTrainer {
                     .copied()
                     .unwrap_or_default()
                     .to_owned(),
-                completion: tokenizer.decode(rollout.text_ids())?,
+                completion: tokenizer.decode(rollout.text_ids(), true)?,
                 ended: rollout.finish == Finish::Eos,
             })
         };

@@ -32,11 +32,32 @@ impl ScriptValue for Judge {
 }
 
 const JUDGE: &[Key] = &[
-    Key::optional("score", Kind::Text, "The question about one answer, with {prompt} and {answer}."),
-    Key::optional("score_labels", Kind::Array, "The labels of a good and of a bad answer, each with its leading space."),
-    Key::optional("compare", Kind::Text, "The question about two, with {prompt}, {first} and {second}."),
-    Key::optional("compare_labels", Kind::Array, "The labels that prefer the first and the second answer."),
-    Key::float("mass_min", 1e-4, "The judge abstains where its labels are less likely than this.").between(0.0, 1.0),
+    Key::optional(
+        "score",
+        Kind::Text,
+        "The question about one answer, with {prompt} and {answer}.",
+    ),
+    Key::optional(
+        "score_labels",
+        Kind::Array,
+        "The labels of a good and of a bad answer, each with its leading space.",
+    ),
+    Key::optional(
+        "compare",
+        Kind::Text,
+        "The question about two, with {prompt}, {first} and {second}.",
+    ),
+    Key::optional(
+        "compare_labels",
+        Kind::Array,
+        "The labels that prefer the first and the second answer.",
+    ),
+    Key::float(
+        "mass_min",
+        1e-4,
+        "The judge abstains where its labels are less likely than this.",
+    )
+    .between(0.0, 1.0),
 ];
 
 fn functions() -> Vec<ScriptFn> {
@@ -116,32 +137,51 @@ fn judge(call: &mut Call) -> Result<Judge> {
         compare_labels: labels("compare_labels", defaults.compare_labels)?,
         mass_min: call.options.get("mass_min")?,
     };
-    Ok(Judge(Arc::new(LocalJudge::new(call.get::<Model>("model")?.0, &options)?)))
+    Ok(Judge(Arc::new(LocalJudge::new(
+        call.get::<Model>("model")?.0,
+        &options,
+    )?)))
 }
 
 /// A text of a map.
 pub(super) fn text_of(map: &Map, key: &str) -> Result<String> {
-    match map.get(key).and_then(|value| value.as_immutable_string_ref().ok().map(|t| t.to_string())) {
+    match map
+        .get(key)
+        .and_then(|value| value.as_immutable_string_ref().ok().map(|t| t.to_string()))
+    {
         Some(text) => Ok(text),
         None => fail!("a map needs \"{key}\", a string"),
     }
 }
 
 fn items(samples: &[Map]) -> Result<Vec<Item>> {
-    let item = |s: &Map| Ok(Item { prompt: text_of(s, "prompt")?, answer: text_of(s, "completion")? });
+    let item = |s: &Map| {
+        Ok(Item {
+            prompt: text_of(s, "prompt")?,
+            answer: text_of(s, "completion")?,
+        })
+    };
     samples.iter().map(item).collect()
 }
 
 fn pairs(first: &[Map], second: &[Map]) -> Result<Vec<Pair>> {
     if first.len() != second.len() {
-        fail!("there are {} first and {} second answers", first.len(), second.len());
+        fail!(
+            "there are {} first and {} second answers",
+            first.len(),
+            second.len()
+        );
     }
     let pair = |(a, b): (&Map, &Map)| {
         let prompt = text_of(a, "prompt")?;
         if prompt != text_of(b, "prompt")? {
             fail!("the answers of a pair must have the same prompt, not \"{prompt}\" and another");
         }
-        Ok(Pair { prompt, first: text_of(a, "completion")?, second: text_of(b, "completion")? })
+        Ok(Pair {
+            prompt,
+            first: text_of(a, "completion")?,
+            second: text_of(b, "completion")?,
+        })
     };
     first.iter().zip(second).map(pair).collect()
 }
@@ -159,7 +199,11 @@ fn verdict(verdict: &Verdict) -> Map {
 fn card(call: &mut Call) -> Result<Table> {
     let maps: Vec<Map> = call.get("pairs")?;
     let pair = |m: &Map| {
-        Ok(Pair { prompt: text_of(m, "prompt")?, first: text_of(m, "first")?, second: text_of(m, "second")? })
+        Ok(Pair {
+            prompt: text_of(m, "prompt")?,
+            first: text_of(m, "first")?,
+            second: text_of(m, "second")?,
+        })
     };
     let pairs: Vec<Pair> = maps.iter().map(pair).collect::<Result<_>>()?;
     let judge = call.receiver::<Judge>()?;
@@ -173,7 +217,11 @@ fn card(call: &mut Call) -> Result<Table> {
         ("longer won", card.p_longer, "as often as it is better"),
     ];
     for (name, value, ideal) in rows {
-        table.push([Cell::Text(name.into()), Cell::Real(value), Cell::Text(ideal.into())])?;
+        table.push([
+            Cell::Text(name.into()),
+            Cell::Real(value),
+            Cell::Text(ideal.into()),
+        ])?;
     }
     Ok(table)
 }

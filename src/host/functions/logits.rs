@@ -8,7 +8,7 @@ use crate::diag::Result;
 use crate::fail;
 use crate::generate::logprob;
 use crate::host::{Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, method, property};
-use crate::report::{Cell, Display, Table, bar, visible};
+use crate::report::{Cell, Display, Table, bar, visible_bytes};
 use crate::tokenizer::Tokenizer;
 
 pub(super) const TOPIC: Topic = Topic {
@@ -31,7 +31,11 @@ struct Inner {
 
 impl Logits {
     pub fn new(ids: Vec<u32>, values: Array2<f32>, tokenizer: Option<Arc<Tokenizer>>) -> Self {
-        Self(Arc::new(Inner { ids, values, tokenizer }))
+        Self(Arc::new(Inner {
+            ids,
+            values,
+            tokenizer,
+        }))
     }
 
     /// The logits after position `at`; negative counts from the end.
@@ -45,8 +49,12 @@ impl Logits {
     }
 
     fn token(&self, id: u32) -> String {
-        let text = self.0.tokenizer.as_ref().map(|t| t.token_text(id));
-        text.map_or_else(|| format!("#{id}"), |text| visible(&text))
+        let bytes = self
+            .0
+            .tokenizer
+            .as_ref()
+            .and_then(|t| t.token_bytes(id).ok());
+        bytes.map_or_else(|| format!("#{id}"), |bytes| visible_bytes(&bytes))
     }
 
     /// The `k` likeliest next tokens after `at`.
@@ -79,7 +87,10 @@ impl Logits {
         }
         let next = self.0.ids.iter().skip(1);
         let rows = self.0.values.rows();
-        Ok(next.zip(rows).map(|(id, row)| logprob(&row.to_vec(), *id, 1.0)).collect())
+        Ok(next
+            .zip(rows)
+            .map(|(id, row)| logprob(&row.to_vec(), *id, 1.0))
+            .collect())
     }
 
     /// Each token with its probability, given those before it.
@@ -87,7 +98,9 @@ impl Logits {
         let mut table = Table::new("", ["token", "id", "logprob", "prob", "", "likeliest"]);
         for (i, logprob) in self.logprobs()?.into_iter().enumerate() {
             let row = self.row(i as i64)?;
-            let best = (0u32..).zip(&row).max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
+            let best = (0u32..)
+                .zip(&row)
+                .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
             let id = self.0.ids[i + 1];
             table.push([
                 Cell::Text(self.token(id)),
@@ -107,7 +120,13 @@ fn entropy(row: &[f32]) -> f64 {
     let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let exps: Vec<f64> = row.iter().map(|l| f64::from(l - best).exp()).collect();
     let sum: f64 = exps.iter().sum();
-    let term = |e: &f64| if *e > 0.0 { e / sum * (e / sum).ln() } else { 0.0 };
+    let term = |e: &f64| {
+        if *e > 0.0 {
+            e / sum * (e / sum).ln()
+        } else {
+            0.0
+        }
+    };
     -exps.iter().map(term).sum::<f64>()
 }
 
@@ -133,14 +152,14 @@ fn functions() -> Vec<ScriptFn> {
             .optional("k", Kind::Int, "How many, 10 if left out.")
             .options(&[Key::int("at", -1, "After which position; negative counts from the end.")])
             .returns("Table")
-            .example("load(\"embedded:student\").forward(\"the soup was\").top(3).rows", "3")
+            .example("[load(\"embedded:student\").forward(\"the soup was\").top(3)]", "[Table(3 rows, 7 columns)]")
             .run(|call| {
                 let k = call.get_or("k", 10)?;
                 call.receiver::<Logits>()?.top(k, call.options.get("at")?)
             }),
         method::<Logits>("surprisal", "A table of how likely each token was, given those before it.")
             .returns("Table")
-            .example("load(\"embedded:student\").forward(\"the soup\").surprisal().rows", "1")
+            .example("[load(\"embedded:student\").forward(\"the soup\").surprisal()]", "[Table(1 row, 6 columns)]")
             .run(|call| call.receiver::<Logits>()?.surprisal()),
         method::<Logits>("logprobs", "The log-probability of each token but the first, in nats.")
             .returns("array")

@@ -6,7 +6,7 @@ use rhai::Map;
 
 use super::models::Model;
 use crate::convert::{Llama, LlamaConfig};
-use crate::diag::{Error, Interrupt, Result};
+use crate::diag::{Error, Interrupt};
 use crate::host::{Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method};
 use crate::models::{CoreMLModelWrapper, LoadOptions};
 use crate::tokenizer::{Tokenizer, train_bpe};
@@ -33,14 +33,28 @@ impl ScriptValue for Vocabulary {
 
 const LLAMA: &[Key] = &[
     Key::int("hidden_size", 96, "Width of the residual stream.").at_least(2.0),
-    Key::int("intermediate_size", 256, "Width of the feed-forward layers.").at_least(1.0),
+    Key::int(
+        "intermediate_size",
+        256,
+        "Width of the feed-forward layers.",
+    )
+    .at_least(1.0),
     Key::int("num_hidden_layers", 3, "Layers.").at_least(1.0),
     Key::int("num_attention_heads", 4, "Query heads.").at_least(1.0),
-    Key::int("num_key_value_heads", 2, "Key and value heads, shared by groups of query heads.").at_least(1.0),
+    Key::int(
+        "num_key_value_heads",
+        2,
+        "Key and value heads, shared by groups of query heads.",
+    )
+    .at_least(1.0),
     Key::int("max_position_embeddings", 64, "Longest sequence.").at_least(1.0),
     Key::float("rope_theta", 10000.0, "Base of the rotary positions.").at_least(1.0),
     Key::float("rms_norm_eps", 1e-5, "Added under the root of RMSNorm.").at_least(0.0),
-    Key::bool("tie_word_embeddings", true, "The output head is the embedding."),
+    Key::bool(
+        "tie_word_embeddings",
+        true,
+        "The output head is the embedding.",
+    ),
 ];
 
 fn functions() -> Vec<ScriptFn> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, Map};
 
 use super::logits::Logits;
-use super::samples::{from_rollouts, sampling, SAMPLING};
+use super::samples::{SAMPLING, from_rollouts, sampling};
 use crate::diag::{Context as _, Interrupt, Result};
 use crate::engine::apple::{AppleOptions, ComputeUnits};
 use crate::engine::device;
@@ -16,8 +16,8 @@ use crate::host::{
     Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property,
 };
 use crate::models::{CoreMLModelWrapper, EngineChoice, LoadOptions, embedded};
-use crate::report::{Cell, Display, Table};
-use crate::tokenizer::chatml;
+use crate::report::{Display, Table};
+use crate::tokenizer::{Message, chatml};
 
 pub(super) const TOPIC: Topic = Topic {
     name: "models",
@@ -47,12 +47,38 @@ impl ScriptValue for Model {
 }
 
 const LOAD: &[Key] = &[
-    Key::choice("engine", &["portable", "apple"], "portable", "What runs it: our engine anywhere, or Core ML on a Mac."),
-    Key::text("device", "cpu", "Where the portable engine computes: cpu, metal, cuda or cuda:1."),
-    Key::choice("precision", &["f32", "faithful"], "f32", "f32 throughout, or fp16-typed results rounded as Core ML may."),
-    Key::text("compute_units", "all", "What Core ML may use: cpu, cpu+gpu, cpu+ane or all."),
-    Key::optional("function", Kind::Text, "The function of the program; its default one if left out."),
-    Key::optional("tokenizer", Kind::Path(&["json"]), "tokenizer.json; looked for in and beside the bundle if left out."),
+    Key::choice(
+        "engine",
+        &["portable", "apple"],
+        "portable",
+        "What runs it: our engine anywhere, or Core ML on a Mac.",
+    ),
+    Key::text(
+        "device",
+        "cpu",
+        "Where the portable engine computes: cpu, metal, cuda or cuda:1.",
+    ),
+    Key::choice(
+        "precision",
+        &["f32", "faithful"],
+        "f32",
+        "f32 throughout, or fp16-typed results rounded as Core ML may.",
+    ),
+    Key::text(
+        "compute_units",
+        "all",
+        "What Core ML may use: cpu, cpu+gpu, cpu+ane or all.",
+    ),
+    Key::optional(
+        "function",
+        Kind::Text,
+        "The function of the program; its default one if left out.",
+    ),
+    Key::optional(
+        "tokenizer",
+        Kind::Path(&["json"]),
+        "tokenizer.json; looked for in and beside the bundle if left out.",
+    ),
 ];
 
 fn functions() -> Vec<ScriptFn> {
@@ -67,6 +93,10 @@ fn functions() -> Vec<ScriptFn> {
             .returns("string")
             .example("load(\"embedded:student\").name", "\"embedded:student\"")
             .run(|call| Ok(call.receiver::<Model>()?.0.name().to_owned())),
+        property::<Model>("vocab_size", "How many tokens its tokenizer knows.")
+            .returns("int")
+            .example("load(\"embedded:student\").vocab_size > 256", "true")
+            .run(|call| Ok(call.receiver::<Model>()?.0.tokenizer()?.vocab_size())),
         method::<Model>("card", "What the model is: inputs, outputs, size, engine.")
             .returns("Table")
             .run(|call| card(&call.receiver::<Model>()?.0)),
@@ -84,12 +114,12 @@ fn functions() -> Vec<ScriptFn> {
             .example("let m = load(\"embedded:student\"); m.decode(m.tokenize(\"tea\"))", "\"tea\"")
             .run(|call| {
                 let model = call.receiver::<Model>()?;
-                model.0.tokenizer()?.decode(&call.get::<Vec<u32>>("ids")?)
+                model.0.tokenizer()?.decode(&call.get::<Vec<u32>>("ids")?, false)
             }),
         method::<Model>("forward", "The logits after each token of a text (or of token ids).")
             .param("text", Kind::Either(&[Kind::Text, Kind::Array]), "The text or ids.")
             .returns("Logits")
-            .example("load(\"embedded:student\").forward(\"the soup was\").top(1).rows", "1")
+            .example("[load(\"embedded:student\").forward(\"the soup was\").top(1)]", "[Table(1 row, 7 columns)]")
             .run(forward),
         method::<Model>("generate", "Continuations of prompts, sampled token by token.")
             .param("prompts", Kind::Either(&[Kind::Text, Kind::Array]), "A text, or an array of texts.")
@@ -149,11 +179,13 @@ fn card(model: &CoreMLModelWrapper) -> Result<Table> {
     let mut row = |name: &str, text: String| table.push([name.to_owned(), text]);
     row("engine", model.engine().name())?;
     let function = &description.functions[model.function()];
-    for (kind, features) in
-        [("input", &function.inputs), ("output", &function.outputs), ("state", &function.states)]
-    {
+    for (kind, features) in [
+        ("input", &function.inputs),
+        ("output", &function.outputs),
+        ("state", &function.states),
+    ] {
         for feature in features {
-            row(kind, feature.to_string())?;
+            row(kind, format!("{}: {}", feature.name, feature.shapes()))?;
         }
     }
     if description.functions.len() > 1 {
@@ -162,11 +194,20 @@ fn card(model: &CoreMLModelWrapper) -> Result<Table> {
     }
     if let Ok(portable) = model.portable() {
         let weights = portable.weights(model.function())?;
-        let count: usize = weights.iter().map(|w| w.shape.iter().product::<usize>()).sum();
-        row("weights", format!("{} in {} tensors", grouped(count), weights.len()))?;
+        let count: usize = weights
+            .iter()
+            .map(|w| w.shape.iter().product::<usize>())
+            .sum();
+        row(
+            "weights",
+            format!("{} in {} tensors", grouped(count), weights.len()),
+        )?;
     }
     match model.tokenizer() {
-        Ok(tokenizer) => row("tokenizer", format!("{} tokens", grouped(tokenizer.vocab_size())))?,
+        Ok(tokenizer) => row(
+            "tokenizer",
+            format!("{} tokens", grouped(tokenizer.vocab_size())),
+        )?,
         Err(_) => row("tokenizer", "none".to_owned())?,
     }
     let about = &description.metadata.short_description;
@@ -180,30 +221,48 @@ fn card(model: &CoreMLModelWrapper) -> Result<Table> {
 fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let groups: Vec<&[u8]> = digits.as_bytes().rchunks(3).rev().collect();
-    groups.iter().map(|g| String::from_utf8_lossy(g)).collect::<Vec<_>>().join(",")
+    groups
+        .iter()
+        .map(|g| String::from_utf8_lossy(g))
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 fn weights(model: &CoreMLModelWrapper) -> Result<Table> {
     let mut table = Table::new("", ["weight", "shape", "type", "read by"]);
     for weight in model.portable()?.weights(model.function())? {
-        let uses: Vec<String> = weight.uses.iter().map(|(op, p)| format!("{op}.{p}")).collect();
+        let uses: Vec<String> = weight
+            .uses
+            .iter()
+            .map(|(op, p)| format!("{op}.{p}"))
+            .collect();
         let dtype = match weight.compressed {
             true => format!("{} (compressed)", weight.dtype),
             false => weight.dtype.to_string(),
         };
-        table.push([weight.name, format!("{:?}", weight.shape), dtype, uses.join(", ")])?;
+        table.push([
+            weight.name,
+            format!("{:?}", weight.shape),
+            dtype,
+            uses.join(", "),
+        ])?;
     }
     Ok(table)
 }
 
 fn encode(call: &Call, parameter: &str) -> Result<Vec<u32>> {
     let model = call.receiver::<Model>()?;
-    model.0.tokenizer()?.encode(&call.get::<String>(parameter)?, true)
+    model
+        .0
+        .tokenizer()?
+        .encode(&call.get::<String>(parameter)?, true)
 }
 
 /// Ids as a script array.
 pub(super) fn ids_to_script(ids: &[u32]) -> Array {
-    ids.iter().map(|id| Dynamic::from_int(i64::from(*id))).collect()
+    ids.iter()
+        .map(|id| Dynamic::from_int(i64::from(*id)))
+        .collect()
 }
 
 fn forward(call: &mut Call) -> Result<Logits> {
@@ -228,8 +287,10 @@ fn generate(call: &mut Call) -> Result<Dynamic> {
     };
     let tokenizer = model.tokenizer()?.clone();
     let sampling = sampling(call, &tokenizer)?;
-    let ids: Vec<Vec<u32>> =
-        prompts.iter().map(|p| tokenizer.encode(p, true)).collect::<Result<_>>()?;
+    let ids: Vec<Vec<u32>> = prompts
+        .iter()
+        .map(|p| tokenizer.encode(p, true))
+        .collect::<Result<_>>()?;
     let total = prompts.len();
     let mut progress = call.host.progress("generate", total as u64);
     let rollouts = model.generate(&ids, &sampling, &mut |open| {
@@ -238,7 +299,11 @@ fn generate(call: &mut Call) -> Result<Dynamic> {
     let mut maps: Vec<Map> = from_rollouts(&prompts, &rollouts, &tokenizer)?;
     Ok(match one {
         Some(_) => Dynamic::from_map(maps.remove(0)),
-        None => maps.into_iter().map(Dynamic::from_map).collect::<Array>().into(),
+        None => maps
+            .into_iter()
+            .map(Dynamic::from_map)
+            .collect::<Array>()
+            .into(),
     })
 }
 
@@ -250,11 +315,9 @@ fn chat(call: &mut Call) -> Result<String> {
         sampling.temperature = 0.0;
     }
     let (system, message): (String, String) = (call.options.get("system")?, call.get("message")?);
-    let mut messages = vec![("user", message.as_str())];
-    if !system.is_empty() {
-        messages.insert(0, ("system", &system));
-    }
-    let prompt = tokenizer.encode(&chatml(&messages, true), false)?;
+    let system = Some(system.as_str()).filter(|text| !text.is_empty());
+    let prompt = chatml(&[Message::new("user", message)], system, true);
+    let prompt = tokenizer.encode(&prompt, false)?;
     let mut progress = call.host.progress("chat", sampling.max_new_tokens as u64);
     let mut done = 0;
     let rollouts = model
@@ -263,10 +326,5 @@ fn chat(call: &mut Call) -> Result<String> {
             done += 1;
         })
         .context("chat")?;
-    tokenizer.decode(rollouts[0].text_ids())
-}
-
-/// A cell of text.
-pub(super) fn text_cell(text: impl Into<String>) -> Cell {
-    Cell::Text(text.into())
+    tokenizer.decode(rollouts[0].text_ids(), true)
 }

@@ -94,46 +94,116 @@ impl ScriptValue for Trainer {
 }
 
 const STUDENT: &[Key] = &[
-    Key::choice("train", &["lora", "all"], "lora", "Low-rank adapters, or the weights themselves."),
+    Key::choice(
+        "train",
+        &["lora", "all"],
+        "lora",
+        "Low-rank adapters, or the weights themselves.",
+    ),
     Key::int("rank", 16, "Rank of the adapters.").at_least(1.0),
-    Key::float("alpha", 32.0, "The adapters' update is scaled by alpha / rank."),
-    Key::optional("targets", Kind::Array, "Parts of the names of the weights that learn."),
+    Key::float(
+        "alpha",
+        32.0,
+        "The adapters' update is scaled by alpha / rank.",
+    ),
+    Key::optional(
+        "targets",
+        Kind::Array,
+        "Parts of the names of the weights that learn.",
+    ),
     Key::float("weight_decay", 0.0, "Decoupled weight decay of AdamW.").at_least(0.0),
     Key::float("beta2", 0.999, "AdamW's second-moment decay.").between(0.0, 1.0),
-    Key::float("max_grad_norm", 1.0, "Gradients are scaled down to this norm.").at_least(0.0),
+    Key::float(
+        "max_grad_norm",
+        1.0,
+        "Gradients are scaled down to this norm.",
+    )
+    .at_least(0.0),
 ];
 
 const SCHEDULE: &[Key] = &[
     Key::int("steps", 100, "Steps of the whole run, for the schedule.").at_least(1.0),
-    Key::choice("schedule", &["constant", "linear", "cosine"], "constant", "How the learning rate falls."),
-    Key::int("warmup", 0, "Steps in which the learning rate rises from 0.").at_least(0.0),
-    Key::optional("seed", Kind::Int, "Where sampling and shuffling start; the session's seed if left out."),
+    Key::choice(
+        "schedule",
+        &["constant", "linear", "cosine"],
+        "constant",
+        "How the learning rate falls.",
+    ),
+    Key::int(
+        "warmup",
+        0,
+        "Steps in which the learning rate rises from 0.",
+    )
+    .at_least(0.0),
+    Key::optional(
+        "seed",
+        Kind::Int,
+        "Where sampling and shuffling start; the session's seed if left out.",
+    ),
 ];
 
 const SFT: &[Key] = &[
     Key::float("learning_rate", 1e-3, "Peak learning rate.").at_least(0.0),
     Key::int("batch", 32, "Examples per step.").at_least(1.0),
-    Key::int("micro_batch", 32, "Examples run at once; smaller needs less memory.").at_least(1.0),
+    Key::int(
+        "micro_batch",
+        32,
+        "Examples run at once; smaller needs less memory.",
+    )
+    .at_least(1.0),
 ];
 
 const GRPO: &[Key] = &[
     Key::float("learning_rate", 1e-3, "Peak learning rate.").at_least(0.0),
     Key::int("prompts_per_step", 8, "Prompts per step.").at_least(1.0),
     Key::int("group", 8, "Completions per prompt.").at_least(2.0),
-    Key::int("iterations", 1, "Optimiser steps on each batch of completions.").at_least(1.0),
+    Key::int(
+        "iterations",
+        1,
+        "Optimiser steps on each batch of completions.",
+    )
+    .at_least(1.0),
     Key::int("micro_batch", 64, "Completions run at once in training.").at_least(1.0),
-    Key::float("beta", 0.04, "Weight of the KL term to the starting weights.").at_least(0.0),
+    Key::float(
+        "beta",
+        0.04,
+        "Weight of the KL term to the starting weights.",
+    )
+    .at_least(0.0),
     Key::choice("kl", &["k1", "k2", "k3"], "k3", "Estimator of the KL term."),
-    Key::choice("reduction", &["grpo", "bnpo", "dapo", "dr_grpo"], "dapo", "How token losses are averaged."),
-    Key::choice("level", &["token", "sequence"], "token", "Importance ratio of tokens, or of sequences (GSPO)."),
-    Key::choice("scale", &["group", "batch", "none"], "group", "What centred rewards are divided by."),
+    Key::choice(
+        "reduction",
+        &["grpo", "bnpo", "dapo", "dr_grpo"],
+        "dapo",
+        "How token losses are averaged.",
+    ),
+    Key::choice(
+        "level",
+        &["token", "sequence"],
+        "token",
+        "Importance ratio of tokens, or of sequences (GSPO).",
+    ),
+    Key::choice(
+        "scale",
+        &["group", "batch", "none"],
+        "group",
+        "What centred rewards are divided by.",
+    ),
     Key::float("epsilon", 0.2, "Clip range of the ratio below 1.").between(0.0, 1.0),
-    Key::optional("epsilon_high", Kind::Float, "Clip range above 1; epsilon if left out."),
+    Key::optional(
+        "epsilon_high",
+        Kind::Float,
+        "Clip range above 1; epsilon if left out.",
+    ),
     Key::float("entropy", 0.0, "Weight of an entropy bonus."),
 ];
 
 const RUN: &[Key] = &[
-    Key::optional("on_step", Kind::Function, "Called with each step's metrics."),
+    Key::optional(
+        "on_step",
+        Kind::Function,
+        "Called with each step's metrics.",
+    ),
     Key::text("label", "", "What the progress bar says."),
 ];
 
@@ -190,7 +260,7 @@ fn functions() -> Vec<ScriptFn> {
         function("grpo", "Group relative policy optimisation: the student learns what is rewarded.")
             .param("student", Kind::object::<Student>(), "Who learns.")
             .param("prompts", Kind::Array, "Texts to continue.")
-            .param("reward", Kind::Either(&[Kind::object::<Judge>(), Kind::Function]), "A judge, or a function from an array of samples to an array of rewards.")
+            .param("reward", REWARD, "A judge, or a function from an array of samples to an array of rewards.")
             .options(GRPO)
             .options(SAMPLING_OF_TRAINING)
             .options(SCHEDULE)
@@ -212,6 +282,8 @@ fn functions() -> Vec<ScriptFn> {
     ]
 }
 
+const REWARD: Kind = Kind::Either(&[Kind::object::<Judge>(), Kind::Function]);
+
 /// Of [`SAMPLING`], what makes sense in training: what truncates would bias the gradient.
 const SAMPLING_OF_TRAINING: &[Key] = &[
     Key::int("max_new_tokens", 64, "Tokens of a completion at most.").at_least(1.0),
@@ -220,7 +292,9 @@ const SAMPLING_OF_TRAINING: &[Key] = &[
 
 fn student(call: &mut Call) -> Result<Student> {
     let options = &call.options;
-    let targets = options.get::<Option<Vec<String>>>("targets")?.unwrap_or_default();
+    let targets = options
+        .get::<Option<Vec<String>>>("targets")?
+        .unwrap_or_default();
     let trainable = match options.get::<String>("train")?.as_str() {
         "all" => Trainable::Whole(targets),
         _ => Trainable::Lora(LoraOptions {
@@ -244,7 +318,10 @@ fn parameters(call: &mut Call) -> Result<Table> {
     let student = call.receiver::<Student>()?;
     let mut table = Table::new("", ["parameter", "shape"]);
     for (name, var) in student.lock().adapters().parameters().iter() {
-        table.push([Cell::Text(name.to_owned()), Cell::Text(format!("{:?}", var.dims()))])?;
+        table.push([
+            Cell::Text(name.to_owned()),
+            Cell::Text(format!("{:?}", var.dims())),
+        ])?;
     }
     Ok(table)
 }
@@ -265,7 +342,10 @@ fn generate_samples(call: &mut Call) -> Result<Vec<Map>> {
     let student = call.receiver::<Student>()?;
     let tokenizer = tokenizer(&student)?;
     let prompts: Vec<String> = call.get("prompts")?;
-    let ids = prompts.iter().map(|p| tokenizer.encode(p, true)).collect::<Result<Vec<_>>>()?;
+    let ids = prompts
+        .iter()
+        .map(|p| tokenizer.encode(p, true))
+        .collect::<Result<Vec<_>>>()?;
     let sampling = sampling(call, &tokenizer)?;
     let policy = student.lock().policy()?;
     let mut progress = call.host.progress("generate", prompts.len() as u64);
@@ -287,11 +367,17 @@ fn schedule(call: &Call) -> Result<Schedule> {
 }
 
 fn seed(call: &Call) -> Result<u64> {
-    Ok(call.options.get::<Option<u64>>("seed")?.unwrap_or_else(|| call.host.seed()))
+    Ok(call
+        .options
+        .get::<Option<u64>>("seed")?
+        .unwrap_or_else(|| call.host.seed()))
 }
 
 fn trainer(student: Student, method: Method) -> Trainer {
-    Trainer(Arc::new(TrainerState { student, method: Mutex::new(method) }))
+    Trainer(Arc::new(TrainerState {
+        student,
+        method: Mutex::new(method),
+    }))
 }
 
 fn sft(call: &mut Call) -> Result<Trainer> {
@@ -308,12 +394,18 @@ fn sft(call: &mut Call) -> Result<Trainer> {
         schedule: schedule(call)?,
         seed: seed(call)?,
     };
-    Ok(trainer(student, Method::Sft(SftTrainer::new(examples, options)?)))
+    Ok(trainer(
+        student,
+        Method::Sft(SftTrainer::new(examples, options)?),
+    ))
 }
 
 /// A text, or a prompt with its completion; both end with the end-of-sequence token, which is learnt too.
 fn example(value: &Dynamic, tokenizer: &Tokenizer, host: &Host) -> Result<Example> {
-    let (mut ids, start) = match (String::from_script(value, host), Map::from_script(value, host)) {
+    let (mut ids, start) = match (
+        String::from_script(value, host),
+        Map::from_script(value, host),
+    ) {
         (Some(text), _) => (tokenizer.encode(&text, true)?, 0),
         (None, Some(map)) => {
             let prompt = tokenizer.encode(&text_of(&map, "prompt")?, true)?;
@@ -340,7 +432,9 @@ fn grpo(call: &mut Call) -> Result<Trainer> {
         reduction: Reduction::from_name(&name("reduction")?)?,
         level: Level::from_name(&name("level")?)?,
         clip_low: epsilon,
-        clip_high: options.get::<Option<f64>>("epsilon_high")?.unwrap_or(epsilon),
+        clip_high: options
+            .get::<Option<f64>>("epsilon_high")?
+            .unwrap_or(epsilon),
         beta: options.get("beta")?,
         kl: Kl::from_name(&name("kl")?)?,
         entropy_weight: options.get("entropy")?,
@@ -393,7 +487,10 @@ fn step(state: &TrainerState, call: &Call) -> Result<Metrics> {
 fn rewards(reward: &Reward, samples: &[Sample], call: &Call) -> Result<Vec<Option<f64>>> {
     match reward {
         Reward::Judge(judge) => {
-            let item = |s: &Sample| Item { prompt: s.prompt.clone(), answer: s.completion.clone() };
+            let item = |s: &Sample| Item {
+                prompt: s.prompt.clone(),
+                answer: s.completion.clone(),
+            };
             judge.0.score(&samples.iter().map(item).collect::<Vec<_>>())
         }
         Reward::Function(function) => {
@@ -419,7 +516,11 @@ fn run(call: &mut Call) -> Result<Vec<Map>> {
     let steps: usize = call.get("steps")?;
     let on_step: Option<Callback> = call.options.get("on_step")?;
     let label: String = call.options.get("label")?;
-    let label = if label.is_empty() { "train".to_owned() } else { label };
+    let label = if label.is_empty() {
+        "train".to_owned()
+    } else {
+        label
+    };
     let mut progress = call.host.progress(label, steps as u64);
     let mut history = Vec::with_capacity(steps);
     for done in 0..steps {
@@ -428,7 +529,7 @@ fn run(call: &mut Call) -> Result<Vec<Map>> {
         progress.set(done as u64 + 1, headline(&metrics));
         let map = to_map(&metrics);
         if let Some(on_step) = &on_step {
-            call.call(on_step, [map.clone().into()])?;
+            let _ = call.call(on_step, [map.clone().into()])?;
         }
         history.push(map);
     }
@@ -446,9 +547,16 @@ fn headline(metrics: &Metrics) -> String {
         ("grad_norm", "grad"),
     ];
     let part = |(key, short): &(&str, &str)| Some(format!("{short} {:.3}", metrics.get(*key)?));
-    WATCHED.iter().filter_map(part).collect::<Vec<_>>().join("  ")
+    WATCHED
+        .iter()
+        .filter_map(part)
+        .collect::<Vec<_>>()
+        .join("  ")
 }
 
 fn to_map(metrics: &BTreeMap<String, f64>) -> Map {
-    metrics.iter().map(|(name, value)| (name.as_str().into(), Dynamic::from_float(*value))).collect()
+    metrics
+        .iter()
+        .map(|(name, value)| (name.as_str().into(), Dynamic::from_float(*value)))
+        .collect()
 }
