@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use rhai::EvalAltResult;
 
+use super::provenance::{OpenRuns, Provenance};
 use super::registry::Registry;
 use super::sink::{Event, Progress, Sink};
 use crate::diag::{Context as _, Error, Result};
 use crate::numeric::Rng;
 use crate::report::Display;
+use crate::runs::Run;
 
 /// Time, as the shells know it.
 pub trait Clock: Send + Sync {
@@ -20,6 +22,8 @@ pub trait Clock: Send + Sync {
     fn elapsed(&self) -> Duration;
     /// Waits; may return early.
     fn wait(&self, time: Duration);
+    /// The time of day in UTC, as RFC 3339 writes it.
+    fn now(&self) -> String;
 }
 
 /// What a [`Host`] is made of.
@@ -33,6 +37,7 @@ pub struct Setup {
     /// Set by the shell when the user wants to stop.
     pub interrupt: Arc<AtomicBool>,
     pub clock: Arc<dyn Clock>,
+    pub provenance: Provenance,
 }
 
 /// A shared handle on the world around a script.
@@ -49,6 +54,8 @@ struct Inner {
     random: Mutex<(u64, Rng)>,
     exit: Mutex<Option<i32>>,
     read: Mutex<Vec<PathBuf>>,
+    provenance: Provenance,
+    runs: OpenRuns,
     progress: AtomicU64,
     /// The failure of a script function that Rust code called: our words for it, and the engine's own error.
     script_error: Mutex<Option<(String, Box<EvalAltResult>)>>,
@@ -77,6 +84,8 @@ impl Host {
             random: Mutex::new((setup.seed, Rng::new(setup.seed))),
             exit: Mutex::new(None),
             read: Mutex::new(Vec::new()),
+            provenance: setup.provenance,
+            runs: OpenRuns::default(),
             progress: AtomicU64::new(0),
             script_error: Mutex::new(None),
         }))
@@ -166,6 +175,19 @@ impl Host {
     /// Every file read so far, in the order of first use.
     pub fn files_read(&self) -> Vec<PathBuf> {
         lock(&self.0.read).clone()
+    }
+
+    pub(super) fn provenance(&self) -> &Provenance {
+        &self.0.provenance
+    }
+
+    pub(super) fn open_runs(&self) -> &OpenRuns {
+        &self.0.runs
+    }
+
+    /// Remembers a run, to note in it how the script ended.
+    pub fn keep_run(&self, run: &Arc<Mutex<Run>>) {
+        self.0.runs.keep(run);
     }
 
     /// The script's arguments as given.

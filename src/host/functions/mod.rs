@@ -9,7 +9,9 @@ mod judges;
 mod logits;
 mod making;
 mod models;
+mod progress;
 mod random;
+mod runs;
 mod samples;
 mod text;
 mod training;
@@ -22,8 +24,10 @@ pub(super) const TOPICS: &[Topic] = &[
     judges::TOPIC,
     training::TOPIC,
     evaluation::TOPIC,
+    runs::TOPIC,
     making::TOPIC,
     text::TOPIC,
+    progress::TOPIC,
     files::TOPIC,
     random::TOPIC,
 ];

@@ -9,6 +9,7 @@ use rhai::{Dynamic, Map};
 use super::judges::{Judge, text_of};
 use super::logits::Logits;
 use super::models::Model;
+use super::runs::RunHandle;
 use super::samples::{SAMPLING, from_rollouts, sampling, to_rollout};
 use crate::diag::{Context as _, Error, Result};
 use crate::fail;
@@ -205,6 +206,7 @@ const RUN: &[Key] = &[
         "Called with each step's metrics.",
     ),
     Key::text("label", "", "What the progress bar says."),
+    Key::optional("run", Kind::object::<RunHandle>(), "The record that notes each step."),
 ];
 
 fn functions() -> Vec<ScriptFn> {
@@ -515,6 +517,7 @@ fn run(call: &mut Call) -> Result<Vec<Map>> {
     let trainer = call.receiver::<Trainer>()?;
     let steps: usize = call.get("steps")?;
     let on_step: Option<Callback> = call.options.get("on_step")?;
+    let record: Option<RunHandle> = call.options.get("run")?;
     let label: String = call.options.get("label")?;
     let label = if label.is_empty() {
         "train".to_owned()
@@ -527,6 +530,10 @@ fn run(call: &mut Call) -> Result<Vec<Map>> {
         call.host.check()?;
         let metrics = step(&trainer.0, call)?;
         progress.set(done as u64 + 1, headline(&metrics));
+        if let Some(run) = &record {
+            let named: Vec<(String, f64)> = metrics.clone().into_iter().collect();
+            run.lock().log(done, &named)?;
+        }
         let map = to_map(&metrics);
         if let Some(on_step) = &on_step {
             let _ = call.call(on_step, [map.clone().into()])?;

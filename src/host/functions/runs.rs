@@ -1,0 +1,104 @@
+//! Run records: what was run, on what, and what came out.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rhai::{Dynamic, Map};
+
+use crate::diag::{Context as _, Error, Result};
+use crate::host::{Call, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property};
+use crate::runs::{Record, Run, free_folder};
+
+pub(super) const TOPIC: Topic = Topic {
+    name: "runs",
+    summary: "The record of an experiment: script, seed, inputs, metrics, samples, results.",
+    functions,
+    types: || vec![TypeEntry::of::<RunHandle>()],
+};
+
+/// An open run as scripts hold it.
+#[derive(Clone)]
+pub(super) struct RunHandle(pub Arc<Mutex<Run>>);
+
+impl RunHandle {
+    pub fn lock(&self) -> MutexGuard<'_, Run> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ScriptValue for RunHandle {
+    const NAME: &'static str = "Run";
+    const SUMMARY: &'static str = "The record of an experiment, a folder.";
+
+    fn line(&self) -> String {
+        format!("Run({})", self.lock().folder().display())
+    }
+}
+
+fn functions() -> Vec<ScriptFn> {
+    vec![
+        function("start_run", "Opens the record of an experiment in a fresh folder under runs/.")
+            .param("name", Kind::Text, "What the experiment is called.")
+            .optional("arguments", Kind::Map, "What it was called with.")
+            .returns("Run")
+            .details("Script, seed, git commit and versions are noted at once; inputs, status and results when the script ends, also when it fails or is interrupted.")
+            .run(start),
+        property::<RunHandle>("folder", "Where the record is.")
+            .returns("string")
+            .run(|call| Ok(call.receiver::<RunHandle>()?.lock().folder().display().to_string())),
+        method::<RunHandle>("log", "Notes the metrics of a step.")
+            .param("step", Kind::Int, "The step, counted from 0.")
+            .param("metrics", Kind::Map, "Names and numbers.")
+            .run(|call| {
+                let metrics = numbers(&call.get::<Map>("metrics")?);
+                let step: usize = call.get("step")?;
+                call.receiver::<RunHandle>()?.lock().log(step, &metrics)
+            }),
+        method::<RunHandle>("sample", "Notes a sample: any map.")
+            .param("sample", Kind::Map, "What to note.")
+            .run(|call| {
+                let sample = json(&call.get::<Dynamic>("sample")?)?;
+                call.receiver::<RunHandle>()?.lock().sample(&sample)
+            }),
+        method::<RunHandle>("result", "Notes a result of the experiment.")
+            .param("name", Kind::Text, "What it is.")
+            .param("value", Kind::Any, "A number, text, array or map.")
+            .run(|call| {
+                let (name, value): (String, Dynamic) = (call.get("name")?, call.get("value")?);
+                let value = json(&value)?;
+                let run = call.receiver::<RunHandle>()?;
+                run.lock().update(|record| {
+                    record.results.insert(name, value);
+                })
+            }),
+    ]
+}
+
+fn start(call: &mut Call) -> Result<RunHandle> {
+    let name: String = call.get("name")?;
+    let host = call.host;
+    let folder = free_folder(&host.resolve("runs"), &name);
+    let mut record = Record::new(&name, host.clock().now());
+    record.seed = Some(host.seed());
+    record.script = host.script()?;
+    record.git = host.git();
+    record.versions.insert("rlaif-repl".into(), env!("CARGO_PKG_VERSION").into());
+    if let Some(arguments) = call.get::<Option<Dynamic>>("arguments")? {
+        if let serde_json::Value::Object(map) = json(&arguments)? {
+            record.arguments = map;
+        }
+    }
+    let run = Run::create(&folder, record).context("start_run")?;
+    let run = Arc::new(Mutex::new(run));
+    host.keep_run(&run);
+    Ok(RunHandle(run))
+}
+
+/// The numbers of a map, by name.
+pub(super) fn numbers(map: &Map) -> Vec<(String, f64)> {
+    let number = |value: &Dynamic| value.as_float().or_else(|_| value.as_int().map(|n| n as f64));
+    map.iter().filter_map(|(name, value)| Some((name.to_string(), number(value).ok()?))).collect()
+}
+
+fn json(value: &Dynamic) -> Result<serde_json::Value> {
+    serde_json::to_value(value).map_err(|error| Error::new(format!("can't be written as JSON: {error}")))
+}

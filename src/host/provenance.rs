@@ -1,0 +1,92 @@
+//! Where a result comes from: the script, the commit, the inputs; and the runs that note it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use sha2::{Digest, Sha256};
+
+use super::context::Host;
+use crate::diag::{Context as _, Error, Kind, Result};
+use crate::runs::{Git, Run, Script, Status};
+
+/// What the shell knows of where a script comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Provenance {
+    /// The script that runs.
+    pub script: Option<PathBuf>,
+    /// Asks git about a folder.
+    pub git: Option<fn(&Path) -> Option<Git>>,
+}
+
+/// Runs that are open, to be closed when the script ends.
+#[derive(Debug, Default)]
+pub(super) struct OpenRuns(Mutex<Vec<Weak<Mutex<Run>>>>);
+
+impl OpenRuns {
+    pub fn keep(&self, run: &Arc<Mutex<Run>>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(run));
+    }
+
+    fn take(&self) -> Vec<Weak<Mutex<Run>>> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Host {
+    /// The script with the hash of its text.
+    pub fn script(&self) -> Result<Option<Script>> {
+        let Some(path) = &self.provenance().script else { return Ok(None) };
+        let sha256 = hash(path)?;
+        Ok(Some(Script { path: path.display().to_string(), sha256 }))
+    }
+
+    /// The commit that the base folder is at, if it is in a repository.
+    pub fn git(&self) -> Option<Git> {
+        self.provenance().git.and_then(|git| git(self.base()))
+    }
+
+    /// Notes how the script ended in every run it opened: status, inputs by hash, error.
+    pub fn end_runs(&self, error: Option<&Error>) -> Result<()> {
+        let status = match error {
+            None => Status::Finished,
+            Some(error) if *error.kind() == Kind::Interrupted => Status::Interrupted,
+            Some(_) => Status::Failed,
+        };
+        for run in self.open_runs().take().iter().filter_map(Weak::upgrade) {
+            let mut run = run.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut inputs = Vec::new();
+            for path in self.files_read() {
+                inputs.push((path.display().to_string(), hash(&path)?));
+            }
+            run.update(|record| {
+                record.inputs.extend(inputs);
+                record.error = error.map(ToString::to_string);
+            })?;
+            run.finish(status, &self.clock().now())?;
+        }
+        Ok(())
+    }
+}
+
+/// SHA-256 of a file, or of a folder's files with their names, in hexadecimal.
+fn hash(path: &Path) -> Result<String> {
+    let mut digest = Sha256::new();
+    add(path, path, &mut digest).with_context(|| format!("can't read {}", path.display()))?;
+    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn add(root: &Path, path: &Path, digest: &mut Sha256) -> std::io::Result<()> {
+    if !path.is_dir() {
+        digest.update(std::fs::read(path)?);
+        return Ok(());
+    }
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    entries.sort();
+    for entry in entries {
+        let name = entry.strip_prefix(root).unwrap_or(&entry);
+        digest.update(name.as_os_str().as_encoded_bytes());
+        add(root, &entry, digest)?;
+    }
+    Ok(())
+}
