@@ -7,6 +7,7 @@
 )]
 
 mod batch;
+mod git;
 mod inspect;
 mod interrupts;
 mod predict;
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::diag::{Error, Result};
-use crate::host::{Clock, Setup};
+use crate::host::{Clock, Provenance, Setup};
 use crate::repl::{self, Terminal};
 use crate::session::{self, Session};
 use interrupts::Interrupts;
@@ -122,6 +123,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
         sink: terminal.clone(),
         interrupt: Interrupts::install(prompt)?,
         clock: Arc::new(Stopwatch(Instant::now())),
+        provenance: Provenance {
+            script: cli.script.clone().filter(|path| path.as_os_str() != "-"),
+            git: Some(git::commit),
+        },
     });
     let task = match (cli.code, cli.script) {
         (Some(code), _) => Some(batch::Task::Code(code)),
@@ -180,5 +185,9 @@ impl Clock for Stopwatch {
 
     fn wait(&self, time: Duration) {
         std::thread::sleep(time);
+    }
+
+    fn now(&self) -> String {
+        humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use sha2::{Digest, Sha256};
 
 use super::context::Host;
-use crate::diag::{Context as _, Error, Kind, Result};
+use crate::diag::{Context as _, Result};
 use crate::runs::{Git, Run, Script, Status};
 
 /// What the shell knows of where a script comes from.
@@ -24,7 +24,10 @@ pub(super) struct OpenRuns(Mutex<Vec<Weak<Mutex<Run>>>>);
 
 impl OpenRuns {
     pub fn keep(&self, run: &Arc<Mutex<Run>>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(run));
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::downgrade(run));
     }
 
     fn take(&self) -> Vec<Weak<Mutex<Run>>> {
@@ -35,9 +38,14 @@ impl OpenRuns {
 impl Host {
     /// The script with the hash of its text.
     pub fn script(&self) -> Result<Option<Script>> {
-        let Some(path) = &self.provenance().script else { return Ok(None) };
+        let Some(path) = &self.provenance().script else {
+            return Ok(None);
+        };
         let sha256 = hash(path)?;
-        Ok(Some(Script { path: path.display().to_string(), sha256 }))
+        Ok(Some(Script {
+            path: path.display().to_string(),
+            sha256,
+        }))
     }
 
     /// The commit that the base folder is at, if it is in a repository.
@@ -46,12 +54,7 @@ impl Host {
     }
 
     /// Notes how the script ended in every run it opened: status, inputs by hash, error.
-    pub fn end_runs(&self, error: Option<&Error>) -> Result<()> {
-        let status = match error {
-            None => Status::Finished,
-            Some(error) if *error.kind() == Kind::Interrupted => Status::Interrupted,
-            Some(_) => Status::Failed,
-        };
+    pub fn end_runs(&self, status: Status, error: Option<&str>) -> Result<()> {
         for run in self.open_runs().take().iter().filter_map(Weak::upgrade) {
             let mut run = run.lock().unwrap_or_else(PoisonError::into_inner);
             let mut inputs = Vec::new();
@@ -60,7 +63,7 @@ impl Host {
             }
             run.update(|record| {
                 record.inputs.extend(inputs);
-                record.error = error.map(ToString::to_string);
+                record.error = error.map(str::to_owned);
             })?;
             run.finish(status, &self.clock().now())?;
         }
@@ -72,7 +75,11 @@ impl Host {
 fn hash(path: &Path) -> Result<String> {
     let mut digest = Sha256::new();
     add(path, path, &mut digest).with_context(|| format!("can't read {}", path.display()))?;
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 fn add(root: &Path, path: &Path, digest: &mut Sha256) -> std::io::Result<()> {
@@ -80,8 +87,9 @@ fn add(root: &Path, path: &Path, digest: &mut Sha256) -> std::io::Result<()> {
         digest.update(std::fs::read(path)?);
         return Ok(());
     }
-    let mut entries: Vec<PathBuf> =
-        std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(path)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<std::io::Result<_>>()?;
     entries.sort();
     for entry in entries {
         let name = entry.strip_prefix(root).unwrap_or(&entry);

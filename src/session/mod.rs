@@ -33,6 +33,7 @@ pub use params::{Param, Params};
 use crate::diag::{Error, Result};
 use crate::host::{Host, Setup, engine, show};
 use crate::report::Display;
+use crate::runs::Status;
 use builtins::Builtin;
 use history::History;
 use underscore::Word;
@@ -74,6 +75,14 @@ pub struct Outcome {
 impl Outcome {
     pub fn is_ok(&self) -> bool {
         self.problem.is_none() && self.exit.is_none()
+    }
+}
+
+/// Runs that a prompt opened end with it.
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A record that can't be written any more stays "running", which is what it then is.
+        let _ = self.end_runs(None);
     }
 }
 
@@ -127,7 +136,20 @@ impl Session {
     pub fn run_file(&mut self, path: &Path) -> Result<Outcome> {
         let code = self.read_script(path)?;
         // Imports are looked up beside the file of that name.
-        Ok(self.eval_named(&path.to_string_lossy(), &code))
+        let outcome = self.eval_named(&path.to_string_lossy(), &code);
+        self.end_runs(outcome.problem.as_ref())?;
+        Ok(outcome)
+    }
+
+    /// Notes in the runs that are open how it went.
+    fn end_runs(&self, problem: Option<&Diagnostic>) -> Result<()> {
+        let status = match problem.map(|p| p.problem) {
+            None => Status::Finished,
+            Some(Problem::Interrupted) => Status::Interrupted,
+            Some(_) => Status::Failed,
+        };
+        self.host
+            .end_runs(status, problem.map(|p| p.message.as_str()))
     }
 
     /// What a script file asks of its command line.

@@ -20,22 +20,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("engine", &["package", "weights", "mil", "numeric", "diag"]),
     ("optim", &["numeric", "diag"]),
     ("objectives", &["engine", "numeric", "diag"]),
+    ("generate", &["numeric", "diag"]),
     (
         "models",
         &[
-            "engine",
-            "tokenizer",
-            "package",
-            "weights",
-            "mil",
-            "numeric",
-            "diag",
-        ],
-    ),
-    (
-        "generate",
-        &[
-            "models",
+            "generate",
+            "objectives",
+            "optim",
             "engine",
             "tokenizer",
             "package",
@@ -53,7 +44,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("train", &[BELOW]),
     ("host", &[BELOW]),
-    ("session", &["host", "report", "numeric", "diag"]),
+    ("session", &["host", "report", "runs", "numeric", "diag"]),
     ("repl", &["session", "host", "report", "diag"]),
     ("cli", &[BELOW]),
 ];

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rhai::{Dynamic, Map};
 
 use crate::diag::{Context as _, Error, Result};
-use crate::host::{Call, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property};
+use crate::host::{
+    Call, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property,
+};
 use crate::runs::{Record, Run, free_folder};
 
 pub(super) const TOPIC: Topic = Topic {
@@ -81,7 +83,9 @@ fn start(call: &mut Call) -> Result<RunHandle> {
     record.seed = Some(host.seed());
     record.script = host.script()?;
     record.git = host.git();
-    record.versions.insert("rlaif-repl".into(), env!("CARGO_PKG_VERSION").into());
+    record
+        .versions
+        .insert("rlaif-repl".into(), env!("CARGO_PKG_VERSION").into());
     if let Some(arguments) = call.get::<Option<Dynamic>>("arguments")? {
         if let serde_json::Value::Object(map) = json(&arguments)? {
             record.arguments = map;
@@ -95,10 +99,17 @@ fn start(call: &mut Call) -> Result<RunHandle> {
 
 /// The numbers of a map, by name.
 pub(super) fn numbers(map: &Map) -> Vec<(String, f64)> {
-    let number = |value: &Dynamic| value.as_float().or_else(|_| value.as_int().map(|n| n as f64));
-    map.iter().filter_map(|(name, value)| Some((name.to_string(), number(value).ok()?))).collect()
+    let number = |value: &Dynamic| {
+        value
+            .as_float()
+            .or_else(|_| value.as_int().map(|n| n as f64))
+    };
+    map.iter()
+        .filter_map(|(name, value)| Some((name.to_string(), number(value).ok()?)))
+        .collect()
 }
 
 fn json(value: &Dynamic) -> Result<serde_json::Value> {
-    serde_json::to_value(value).map_err(|error| Error::new(format!("can't be written as JSON: {error}")))
+    serde_json::to_value(value)
+        .map_err(|error| Error::new(format!("can't be written as JSON: {error}")))
 }

@@ -206,7 +206,11 @@ const RUN: &[Key] = &[
         "Called with each step's metrics.",
     ),
     Key::text("label", "", "What the progress bar says."),
-    Key::optional("run", Kind::object::<RunHandle>(), "The record that notes each step."),
+    Key::optional(
+        "run",
+        Kind::object::<RunHandle>(),
+        "The record that notes each step.",
+    ),
 ];
 
 fn functions() -> Vec<ScriptFn> {

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::*;
-use crate::host::{Clock, Event, Recorder};
+use crate::host::{Clock, Event, Provenance, Recorder};
 use crate::report::Terminal;
 
 mod cells;
@@ -20,6 +20,9 @@ impl Clock for Still {
         Duration::ZERO
     }
     fn wait(&self, _: Duration) {}
+    fn now(&self) -> String {
+        "2026-01-01T00:00:00Z".into()
+    }
 }
 
 struct Bench {
@@ -41,6 +44,7 @@ impl Bench {
             sink: recorder.clone(),
             interrupt: Arc::new(AtomicBool::new(false)),
             clock: Arc::new(Still),
+            provenance: Provenance::default(),
         });
         Self { session, recorder }
     }
