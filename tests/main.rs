@@ -12,3 +12,4 @@ mod serve;
 mod sessions;
 mod terminal;
 mod tidy;
+mod training;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use rlaif_repl::host::{Clock, Event, Recorder, Setup};
+use rlaif_repl::host::{Clock, Event, Provenance, Recorder, Setup};
 use rlaif_repl::report::Terminal;
 use rlaif_repl::session::Session;
 
@@ -16,6 +16,9 @@ impl Clock for Still {
         Duration::ZERO
     }
     fn wait(&self, _: Duration) {}
+    fn now(&self) -> String {
+        "2026-01-01T00:00:00Z".into()
+    }
 }
 
 /// Each document, written again with what the program shows, is the same document.
@@ -55,6 +58,7 @@ fn played(document: &str, folder: &Path) -> String {
         sink: recorder.clone(),
         interrupt: Arc::new(AtomicBool::new(false)),
         clock: Arc::new(Still),
+        provenance: Provenance::default(),
     });
     let mut text = String::new();
     let mut lines = document.lines().peekable();

@@ -123,6 +123,14 @@ impl StudentModel {
         })
     }
 
+    /// The weights as they are now, with gradients to what is trained.
+    pub fn live(&self) -> Result<Policy> {
+        Ok(Policy {
+            given: self.adapters.given()?,
+            ..self.policy.clone()
+        })
+    }
+
     /// The weights it started from: the reference of a KL term.
     pub fn reference(&self) -> Policy {
         Policy {
@@ -175,11 +183,7 @@ impl StudentModel {
         index: usize,
         loss: &mut dyn FnMut(&Policy, usize) -> Result<Loss>,
     ) -> Result<(Gradients, Loss, f64)> {
-        let live = Policy {
-            given: self.adapters.given()?,
-            ..self.policy.clone()
-        };
-        let loss = loss(&live, index)?;
+        let loss = loss(&self.live()?, index)?;
         let value = scalar(&loss.value)?;
         if !value.is_finite() {
             return Err(Error::new(format!("the loss is {value}"))
