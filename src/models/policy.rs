@@ -27,10 +27,16 @@ pub struct Policy {
 pub struct Scores {
     /// `[rows, longest − 1]`, nats, at the temperature asked for.
     pub logprobs: Tensor,
-    /// Entropy of the distribution at each position, nats; no gradient.
-    pub entropy: Tensor,
     /// Logits at each position, `[rows, longest − 1, vocab]`.
     pub logits: Tensor,
+    temperature: f64,
+}
+
+impl Scores {
+    /// Entropy of the distribution at each position, nats.
+    pub fn entropy(&self) -> Result<Tensor> {
+        logprobs::entropy(&self.logits, self.temperature)
+    }
 }
 
 impl Policy {
@@ -79,12 +85,11 @@ impl Policy {
         let targets: Vec<u32> = rows.iter().flat_map(next).collect();
         let logits = self.logits(rows)?.narrow(1, 0, longest - 1)?.contiguous()?;
         let targets = Tensor::from_vec(targets, (rows.len(), longest - 1), logits.device())?;
-        let entropy = logprobs::entropy(&logits.detach(), temperature)?;
         let logprobs = logprobs::token_logprobs(&logits, &targets, temperature)?;
         Ok(Scores {
             logprobs,
-            entropy,
             logits,
+            temperature,
         })
     }
 

@@ -250,7 +250,7 @@ impl Batch {
                 .to_dtype(scores.logprobs.dtype())?
                 .to_device(device)?,
             mask: mask(&rows, &starts, device)?,
-            entropy: Some(scores.entropy),
+            entropy: Some(scores.entropy()?),
             weights: None,
             logprobs: scores.logprobs,
         })

@@ -501,10 +501,7 @@ fn rewards(reward: &Reward, samples: &[Sample], call: &Call) -> Result<Vec<Optio
         }
         Reward::Function(function) => {
             let maps: rhai::Array = samples.iter().map(|s| sample_map(s).into()).collect();
-            let given = call.call(function, [maps.into()])?;
-            Vec::<Option<f64>>::from_script(&given, call.host).ok_or_else(|| {
-                Error::new("the reward function must give an array of numbers, or () where there is no verdict")
-            })
+            call.call(function, [maps.into()])
         }
     }
 }
@@ -540,7 +537,7 @@ fn run(call: &mut Call) -> Result<Vec<Map>> {
         }
         let map = to_map(&metrics);
         if let Some(on_step) = &on_step {
-            let _ = call.call(on_step, [map.clone().into()])?;
+            let _: Dynamic = call.call(on_step, [map.clone().into()])?;
         }
         history.push(map);
     }

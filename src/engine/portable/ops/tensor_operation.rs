@@ -301,12 +301,24 @@ fn tile(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     if reps.len() != x.rank() || reps.contains(&0) {
         fail!("{reps:?} repetitions of a tensor of shape {:?}", x.dims());
     }
-    let pairs = || x.dims().iter().zip(&reps);
-    let shape: Vec<usize> = pairs().map(|(n, r)| n.saturating_mul(*r)).collect();
+    let shape: Vec<usize> = x
+        .dims()
+        .iter()
+        .zip(&reps)
+        .map(|(n, r)| n.saturating_mul(*r))
+        .collect();
     call.check_size(&shape)?;
-    let split: Vec<usize> = pairs().flat_map(|(n, _)| [1, *n]).collect();
-    let spread: Vec<usize> = pairs().flat_map(|(n, r)| [*r, *n]).collect();
-    one(x.reshape(split)?.broadcast_as(spread)?.reshape(shape)?)
+    // One axis at a time: candle's iterators take eight dimensions at most.
+    let mut tiled = x.clone();
+    for (axis, count) in reps.iter().enumerate().filter(|(_, count)| **count > 1) {
+        let mut spread = tiled.dims().to_vec();
+        spread.insert(axis, *count);
+        tiled = tiled
+            .unsqueeze(axis)?
+            .broadcast_as(spread)?
+            .flatten(axis, axis + 1)?;
+    }
+    one(tiled)
 }
 
 fn pad(call: &Call, ctx: &mut Ctx) -> Result<Vec<Value>> {
