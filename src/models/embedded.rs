@@ -10,8 +10,33 @@ use crate::tokenizer::Tokenizer;
 /// Files of an embedded bundle: relative path and content.
 type Files = &'static [(&'static str, &'static [u8])];
 
-/// Names and files of the embedded models.
-pub const EMBEDDED: &[(&str, Files)] = &[];
+/// A file of an embedded bundle.
+macro_rules! file {
+    ($bundle:literal, $path:literal) => {
+        (
+            $path,
+            include_bytes!(concat!("embedded/", $bundle, ".mlmodelc/", $path)).as_slice(),
+        )
+    };
+}
+
+macro_rules! bundle {
+    ($name:literal) => {
+        (
+            $name,
+            &[
+                file!($name, "model.mil"),
+                file!($name, "weights/weight.bin"),
+                file!($name, "metadata.json"),
+                file!($name, "coremldata.bin"),
+                file!($name, "tokenizer.json"),
+            ],
+        )
+    };
+}
+
+/// Names and files of the embedded models; `scripts/make_models.rhai` makes them.
+pub const EMBEDDED: &[(&str, Files)] = &[bundle!("student"), bundle!("judge")];
 
 /// Loads an embedded model by name, on the portable engine.
 pub fn embedded(name: &str, options: &LoadOptions) -> Result<CoreMLModelWrapper> {

@@ -11,7 +11,7 @@ use super::logits::Logits;
 use super::models::Model;
 use super::runs::RunHandle;
 use super::samples::{SAMPLING, from_rollouts, sampling, to_rollout};
-use crate::diag::{Context as _, Error, Result};
+use crate::diag::{Context as _, Result};
 use crate::fail;
 use crate::feedback::{Item, Judge as _};
 use crate::generate::generate;
