@@ -3,23 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
-use rlaif_repl::host::{Clock, Event, Provenance, Recorder, Setup};
+use rlaif_repl::host::{Event, Provenance, Recorder, Setup, StillClock};
 use rlaif_repl::report::Terminal;
 use rlaif_repl::session::Session;
-
-struct Still;
-
-impl Clock for Still {
-    fn elapsed(&self) -> Duration {
-        Duration::ZERO
-    }
-    fn wait(&self, _: Duration) {}
-    fn now(&self) -> String {
-        "2026-01-01T00:00:00Z".into()
-    }
-}
 
 /// Each document, written again with what the program shows, is the same document.
 #[test]
@@ -57,7 +44,7 @@ fn played(document: &str, folder: &Path) -> String {
         args: Vec::new(),
         sink: recorder.clone(),
         interrupt: Arc::new(AtomicBool::new(false)),
-        clock: Arc::new(Still),
+        clock: Arc::new(StillClock),
         provenance: Provenance::default(),
     });
     let mut text = String::new();

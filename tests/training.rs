@@ -73,10 +73,10 @@ fn a_fresh_adapter_changes_nothing_and_then_everything_learns() {
     assert_eq!(before, fresh);
     let first = student.training_step(1e-2, 1, &mut loss).unwrap().loss;
     for _ in 0..30 {
-        student.training_step(1e-2, 1, &mut loss).unwrap();
+        student.training_step(5e-2, 1, &mut loss).unwrap();
     }
     let last = student.training_step(1e-2, 1, &mut loss).unwrap().loss;
-    assert!(last < 0.8 * first, "{first} {last}");
+    assert!(last < first - 0.1, "{first} {last}");
     assert_eq!(
         student.model().forward(ROWS[0]).unwrap(),
         before,
@@ -144,25 +144,30 @@ fn a_saved_student_says_the_same() {
         student.save(&path).unwrap();
         let again = CoreMLModelWrapper::load(&path, &LoadOptions::default()).unwrap();
         assert_eq!(again.forward(ROWS[0]).unwrap(), learnt, "{name}");
-        assert_eq!(again.tokenizer().unwrap().vocab_size(), 260);
+        assert_eq!(again.tokenizer().unwrap().vocab_size(), 257);
     }
-    in_place(folder.path(), &student, &learnt);
+    in_place(&folder.path().join("s.mlmodelc"), &mut student);
 }
 
-/// The untrained bundle with the learnt weights written over its own says the same too.
-fn in_place(folder: &Path, student: &StudentModel, learnt: &ndarray::Array2<f32>) {
-    let path = folder.join("base.mlmodelc");
-    student.model().bundle().save(&path).unwrap();
-    let size = |p: &Path| {
-        std::fs::metadata(p.join("weights/weight.bin"))
+/// A bundle with newer weights written over its own says what they say, and is as long as before.
+fn in_place(path: &Path, student: &mut StudentModel) {
+    student.training_step(1e-2, 1, &mut loss).unwrap();
+    let newer = student
+        .policy()
+        .unwrap()
+        .rows(&[ROWS[0]])
+        .unwrap()
+        .remove(0);
+    let size = || {
+        std::fs::metadata(path.join("weights/weight.bin"))
             .unwrap()
             .len()
     };
-    let before = size(&path);
-    update_in_place(&path, "main", &student.weights().unwrap()).unwrap();
-    assert_eq!(size(&path), before);
-    let again = CoreMLModelWrapper::load(&path, &LoadOptions::default()).unwrap();
-    assert_eq!(&again.forward(ROWS[0]).unwrap(), learnt);
+    let before = size();
+    update_in_place(path, "main", &student.weights().unwrap()).unwrap();
+    assert_eq!(size(), before);
+    let again = CoreMLModelWrapper::load(path, &LoadOptions::default()).unwrap();
+    assert_eq!(again.forward(ROWS[0]).unwrap(), newer);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::builder::{Builder, In, Var};
+use super::tables::{causal_mask, rotary_tables};
 use crate::diag::{Error, Result};
 use crate::fail;
 use crate::mil::{Dim, Program, Type};
@@ -490,22 +491,4 @@ impl Graph<'_> {
         self.b
             .linear(&format!("{label}_down_proj"), &product, &down)
     }
-}
-
-/// cos and sin of position · θ^(−2i/d), each half repeated, `[positions, head_dim]`.
-fn rotary_tables(positions: usize, d: usize, theta: f64) -> Result<(Array, Array)> {
-    let angle = |p: usize, i: usize| p as f64 * theta.powf(-2.0 * (i % (d / 2)) as f64 / d as f64);
-    let table = |f: fn(f64) -> f64| {
-        let values: Vec<f32> = (0..positions * d)
-            .map(|n| f(angle(n / d, n % d)) as f32)
-            .collect();
-        Array::from_f32(vec![positions, d], &values)
-    };
-    Ok((table(f64::cos)?, table(f64::sin)?))
-}
-
-fn causal_mask(length: usize) -> Result<Array> {
-    let entry = |n: usize| if n % length <= n / length { 0.0 } else { -1e9 };
-    let values: Vec<f32> = (0..length * length).map(entry).collect();
-    Array::from_f32(vec![length, length], &values)
 }

@@ -2,6 +2,7 @@
 
 mod builder;
 mod llama;
+mod tables;
 
 pub use builder::{Builder, Var};
 pub use llama::{Llama, LlamaConfig};

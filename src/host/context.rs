@@ -26,6 +26,21 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> String;
 }
 
+/// A clock that stands still, for tests and for documents that must not change.
+pub struct StillClock;
+
+impl Clock for StillClock {
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn wait(&self, _: Duration) {}
+
+    fn now(&self) -> String {
+        "2026-01-01T00:00:00Z".into()
+    }
+}
+
 /// What a [`Host`] is made of.
 pub struct Setup {
     /// Relative paths start here.

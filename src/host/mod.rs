@@ -44,7 +44,7 @@ mod sort;
 pub mod value;
 
 pub use call::{Call, Callback};
-pub use context::{Clock, Host, Setup};
+pub use context::{Clock, Host, Setup, StillClock};
 pub use function::{ScriptFn, function, index, method, operator, property};
 pub use kind::Kind;
 pub use options::{Key, Options};

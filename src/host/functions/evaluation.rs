@@ -21,7 +21,7 @@ fn functions() -> Vec<ScriptFn> {
             .param("outcomes", Kind::Array, "1 for a win, 0.5 for a tie, 0 for a loss, () where there is no verdict.")
             .returns("map")
             .details("A map: rate, low, high (Wilson's interval), wins, ties, losses, missing. Ties count half.")
-            .example("win_rate([1.0, 1.0, 0.5, ()])", "#{high: 0.984…, low: 0.339…}")
+            .example("win_rate([1.0, 0.5, ()]).rate", "0.75")
             .run(|call| {
                 let rate = train::win_rate(&call.get::<Vec<Option<f64>>>("outcomes")?);
                 let mut map = Map::new();

@@ -13,6 +13,7 @@ mod progress;
 mod random;
 mod runs;
 mod samples;
+mod students;
 mod text;
 mod training;
 
@@ -22,6 +23,7 @@ pub(super) const TOPICS: &[Topic] = &[
     models::TOPIC,
     logits::TOPIC,
     judges::TOPIC,
+    students::TOPIC,
     training::TOPIC,
     evaluation::TOPIC,
     runs::TOPIC,

@@ -62,7 +62,7 @@ const LOAD: &[Key] = &[
         "precision",
         &["f32", "faithful"],
         "f32",
-        "f32 throughout, or fp16-typed results rounded as Core ML may.",
+        "Floats in f32 throughout, or fp16-typed results rounded as Core ML may.",
     ),
     Key::text(
         "compute_units",
@@ -77,7 +77,7 @@ const LOAD: &[Key] = &[
     Key::optional(
         "tokenizer",
         Kind::Path(&["json"]),
-        "tokenizer.json; looked for in and beside the bundle if left out.",
+        "A tokenizer.json; looked for in and beside the bundle if left out.",
     ),
 ];
 

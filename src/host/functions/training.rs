@@ -1,66 +1,32 @@
-//! Students and trainers: supervised fine-tuning and GRPO, a step or a run at a time.
+//! Trainers: supervised fine-tuning and GRPO, a step or a run at a time.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::{Dynamic, Map};
 
 use super::judges::{Judge, text_of};
-use super::logits::Logits;
-use super::models::Model;
 use super::runs::RunHandle;
-use super::samples::{SAMPLING, from_rollouts, sampling, to_rollout};
-use crate::diag::{Context as _, Result};
+use super::students::Student;
+use crate::diag::Result;
 use crate::fail;
 use crate::feedback::{Item, Judge as _};
-use crate::generate::generate;
+use crate::generate::Sampling;
 use crate::host::{
     Call, Callback, FromScript, Host, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function,
-    method, property,
+    method,
 };
-use crate::models::{LoraOptions, StudentModel, Trainable};
 use crate::objectives::{Grpo, Kl, Level, Reduction, Scale};
-use crate::optim::{AdamWOptions, Decay, Schedule};
-use crate::report::{Cell, Table};
+use crate::optim::{Decay, Schedule};
 use crate::tokenizer::Tokenizer;
-use crate::train::{
-    Example, GrpoOptions, GrpoTrainer, Metrics, Sample, SftOptions, SftTrainer, kl_to_reference,
-};
+use crate::train::{Example, GrpoOptions, GrpoTrainer, Metrics, Sample, SftOptions, SftTrainer};
 
 pub(super) const TOPIC: Topic = Topic {
     name: "training",
-    summary: "Students that learn: supervised fine-tuning and GRPO with LoRA.",
+    summary: "Supervised fine-tuning and GRPO.",
     functions,
-    types: || vec![TypeEntry::of::<Student>(), TypeEntry::of::<Trainer>()],
+    types: || vec![TypeEntry::of::<Trainer>()],
 };
-
-/// A model in training.
-#[derive(Clone)]
-pub(super) struct Student(Arc<Mutex<StudentModel>>);
-
-impl Student {
-    fn lock(&self) -> MutexGuard<'_, StudentModel> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ScriptValue for Student {
-    const NAME: &'static str = "Student";
-    const SUMMARY: &'static str = "A model whose weights learn.";
-
-    fn line(&self) -> String {
-        let student = self.lock();
-        let parameters = student.adapters().parameters();
-        format!(
-            "Student({:?}, {} trained numbers in {} tensors, {} steps)",
-            student.model().name(),
-            parameters.elements(),
-            parameters.len(),
-            student.optimizer().steps()
-        )
-    }
-}
 
 /// A training loop that waits for its next step.
 #[derive(Clone)]
@@ -93,34 +59,6 @@ impl ScriptValue for Trainer {
         format!("Trainer({name}, {steps} steps done)")
     }
 }
-
-const STUDENT: &[Key] = &[
-    Key::choice(
-        "train",
-        &["lora", "all"],
-        "lora",
-        "Low-rank adapters, or the weights themselves.",
-    ),
-    Key::int("rank", 16, "Rank of the adapters.").at_least(1.0),
-    Key::float(
-        "alpha",
-        32.0,
-        "The adapters' update is scaled by alpha / rank.",
-    ),
-    Key::optional(
-        "targets",
-        Kind::Array,
-        "Parts of the names of the weights that learn.",
-    ),
-    Key::float("weight_decay", 0.0, "Decoupled weight decay of AdamW.").at_least(0.0),
-    Key::float("beta2", 0.999, "AdamW's second-moment decay.").between(0.0, 1.0),
-    Key::float(
-        "max_grad_norm",
-        1.0,
-        "Gradients are scaled down to this norm.",
-    )
-    .at_least(0.0),
-];
 
 const SCHEDULE: &[Key] = &[
     Key::int("steps", 100, "Steps of the whole run, for the schedule.").at_least(1.0),
@@ -215,46 +153,6 @@ const RUN: &[Key] = &[
 
 fn functions() -> Vec<ScriptFn> {
     vec![
-        function("student", "A model whose weights learn, from a loaded one.")
-            .param("model", Kind::object::<Model>(), "The model to start from; it stays as it is.")
-            .options(STUDENT)
-            .returns("Student")
-            .example("type_of(student(load(\"embedded:student\"), #{rank: 4}))", "\"Student\"")
-            .run(student),
-        property::<Student>("trained", "How many numbers learn.")
-            .returns("int")
-            .example("student(load(\"embedded:student\"), #{rank: 1}).trained > 0", "true")
-            .run(|call| Ok(call.receiver::<Student>()?.lock().adapters().parameters().elements())),
-        method::<Student>("parameters", "The tensors that learn.")
-            .returns("Table")
-            .run(parameters),
-        method::<Student>("forward", "The logits after each token of a text, by the weights as they are now.")
-            .param("text", Kind::Text, "The text.")
-            .returns("Logits")
-            .run(forward),
-        method::<Student>("generate", "Continuations of prompts by the weights as they are now.")
-            .param("prompts", Kind::Array, "An array of texts.")
-            .options(SAMPLING)
-            .returns("array")
-            .example("student(load(\"embedded:student\"), #{rank: 1}).generate([\"the soup\"], #{max_new_tokens: 1}).len()", "1")
-            .run(generate_samples),
-        method::<Student>("kl", "Mean distance from the starting weights on samples of its own, in nats per token.")
-            .param("samples", Kind::Array, "Samples as `generate` gives them.")
-            .options(&[Key::float("temperature", 1.0, "At which they were sampled.").at_least(1e-9)])
-            .returns("float")
-            .run(|call| {
-                let samples: Vec<Map> = call.get("samples")?;
-                let rollouts = samples.iter().map(to_rollout).collect::<Result<Vec<_>>>()?;
-                let temperature = call.options.get("temperature")?;
-                kl_to_reference(&call.receiver::<Student>()?.lock(), &rollouts, temperature)
-            }),
-        method::<Student>("save", "Writes the student as a bundle with its tokenizer; the ending tells the form.")
-            .param("path", Kind::Path(&["mlpackage", "mlmodelc"]), "Where to.")
-            .run(|call| {
-                let path: PathBuf = call.get("path")?;
-                let saved = call.receiver::<Student>()?.lock().save(&path);
-                saved.with_context(|| format!("can't save {}", path.display()))
-            }),
         function("sft", "Supervised fine-tuning: the student learns to say the examples.")
             .param("student", Kind::object::<Student>(), "Who learns.")
             .param("examples", Kind::Array, "Texts, or maps with prompt and completion, of which the completion is learnt.")
@@ -296,72 +194,6 @@ const SAMPLING_OF_TRAINING: &[Key] = &[
     Key::float("temperature", 1.0, "Of sampling and scoring.").at_least(1e-9),
 ];
 
-fn student(call: &mut Call) -> Result<Student> {
-    let options = &call.options;
-    let targets = options
-        .get::<Option<Vec<String>>>("targets")?
-        .unwrap_or_default();
-    let trainable = match options.get::<String>("train")?.as_str() {
-        "all" => Trainable::Whole(targets),
-        _ => Trainable::Lora(LoraOptions {
-            rank: options.get("rank")?,
-            alpha: options.get("alpha")?,
-            targets,
-        }),
-    };
-    let optimizer = AdamWOptions {
-        weight_decay: options.get("weight_decay")?,
-        beta2: options.get("beta2")?,
-        max_grad_norm: Some(options.get::<f64>("max_grad_norm")?).filter(|norm| *norm > 0.0),
-        ..AdamWOptions::default()
-    };
-    let model = call.get::<Model>("model")?.0;
-    let student = StudentModel::new(model, &trainable, optimizer, call.host.seed())?;
-    Ok(Student(Arc::new(Mutex::new(student))))
-}
-
-fn parameters(call: &mut Call) -> Result<Table> {
-    let student = call.receiver::<Student>()?;
-    let mut table = Table::new("", ["parameter", "shape"]);
-    for (name, var) in student.lock().adapters().parameters().iter() {
-        table.push([
-            Cell::Text(name.to_owned()),
-            Cell::Text(format!("{:?}", var.dims())),
-        ])?;
-    }
-    Ok(table)
-}
-
-fn tokenizer(student: &Student) -> Result<Arc<Tokenizer>> {
-    student.lock().model().tokenizer().cloned()
-}
-
-fn forward(call: &mut Call) -> Result<Logits> {
-    let student = call.receiver::<Student>()?;
-    let tokenizer = tokenizer(&student)?;
-    let ids = tokenizer.encode(&call.get::<String>("text")?, true)?;
-    let logits = student.lock().policy()?.rows(&[&ids])?.remove(0);
-    Ok(Logits::new(ids, logits, Some(tokenizer)))
-}
-
-fn generate_samples(call: &mut Call) -> Result<Vec<Map>> {
-    let student = call.receiver::<Student>()?;
-    let tokenizer = tokenizer(&student)?;
-    let prompts: Vec<String> = call.get("prompts")?;
-    let ids = prompts
-        .iter()
-        .map(|p| tokenizer.encode(p, true))
-        .collect::<Result<Vec<_>>>()?;
-    let sampling = sampling(call, &tokenizer)?;
-    let policy = student.lock().policy()?;
-    let mut progress = call.host.progress("generate", prompts.len() as u64);
-    let interrupt = call.host.interrupt().clone().into();
-    let rollouts = generate(&policy, &ids, &sampling, &interrupt, &mut |open| {
-        progress.set((prompts.len() - open) as u64, "");
-    })?;
-    from_rollouts(&prompts, &rollouts, &tokenizer)
-}
-
 fn schedule(call: &Call) -> Result<Schedule> {
     let options = &call.options;
     Ok(Schedule {
@@ -388,7 +220,7 @@ fn trainer(student: Student, method: Method) -> Trainer {
 
 fn sft(call: &mut Call) -> Result<Trainer> {
     let student: Student = call.get("student")?;
-    let tokenizer = tokenizer(&student)?;
+    let tokenizer = student.tokenizer()?;
     let given: Vec<Dynamic> = call.get("examples")?;
     let mut examples = Vec::with_capacity(given.len());
     for value in &given {
@@ -430,7 +262,7 @@ fn example(value: &Dynamic, tokenizer: &Tokenizer, host: &Host) -> Result<Exampl
 
 fn grpo(call: &mut Call) -> Result<Trainer> {
     let student: Student = call.get("student")?;
-    let tokenizer = tokenizer(&student)?;
+    let tokenizer = student.tokenizer()?;
     let options = &call.options;
     let name = |key: &str| options.get::<String>(key);
     let epsilon: f64 = options.get("epsilon")?;
@@ -452,7 +284,7 @@ fn grpo(call: &mut Call) -> Result<Trainer> {
         group: options.get("group")?,
         iterations: options.get("iterations")?,
         micro_batch: options.get("micro_batch")?,
-        sampling: crate::generate::Sampling {
+        sampling: Sampling {
             temperature: options.get("temperature")?,
             max_new_tokens: options.get("max_new_tokens")?,
             eos: tokenizer.specials().eos.into_iter().collect(),

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use super::*;
 use crate::host::function::{function, index, method, operator, property};
-use crate::host::{Callback, Clock, Key, Kind, Recorder, Setup, engine};
+use crate::host::{Callback, Key, Kind, Provenance, Recorder, Setup, StillClock, engine};
 
 /// A point of the plane.
 #[derive(Clone)]
@@ -19,15 +18,6 @@ impl ScriptValue for Point {
     fn line(&self) -> String {
         format!("Point({}, {})", self.0, self.1)
     }
-}
-
-struct Still;
-
-impl Clock for Still {
-    fn elapsed(&self) -> Duration {
-        Duration::ZERO
-    }
-    fn wait(&self, _: Duration) {}
 }
 
 const POINT: Kind = Kind::object::<Point>();
@@ -96,7 +86,8 @@ fn eval(code: &str) -> String {
         args: Vec::new(),
         sink: Arc::new(Recorder::default()),
         interrupt: Arc::new(AtomicBool::new(false)),
-        clock: Arc::new(Still),
+        clock: Arc::new(StillClock),
+        provenance: Provenance::default(),
     });
     let mut engine = engine::build(&host);
     let topic = Topic {

@@ -46,7 +46,7 @@ fn names_members_keys_and_choices() {
     check("model_map[\"", &["inner", "rate"]);
     check("list[0].to_up", &["to_upper() -> string"]);
     check("json(1, #{", &["pretty: bool = false"]);
-    check("json(1, #{pretty: tr", &["try", "true"]);
+    check("json(1, #{pretty: tru", &["true"]);
     check("whi", &["while"]);
     check("// rn", &[]);
 }

@@ -2,28 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use super::*;
-use crate::host::{Clock, Event, Provenance, Recorder};
+use crate::host::{Event, Provenance, Recorder, StillClock};
 use crate::report::Terminal;
 
 mod cells;
 mod completion;
 mod errors;
 mod table;
-
-struct Still;
-
-impl Clock for Still {
-    fn elapsed(&self) -> Duration {
-        Duration::ZERO
-    }
-    fn wait(&self, _: Duration) {}
-    fn now(&self) -> String {
-        "2026-01-01T00:00:00Z".into()
-    }
-}
 
 struct Bench {
     session: Session,
@@ -43,7 +30,7 @@ impl Bench {
             args: args.iter().map(ToString::to_string).collect(),
             sink: recorder.clone(),
             interrupt: Arc::new(AtomicBool::new(false)),
-            clock: Arc::new(Still),
+            clock: Arc::new(StillClock),
             provenance: Provenance::default(),
         });
         Self { session, recorder }

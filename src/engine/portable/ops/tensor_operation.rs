@@ -301,12 +301,8 @@ fn tile(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     if reps.len() != x.rank() || reps.contains(&0) {
         fail!("{reps:?} repetitions of a tensor of shape {:?}", x.dims());
     }
-    let shape: Vec<usize> = x
-        .dims()
-        .iter()
-        .zip(&reps)
-        .map(|(n, r)| n.saturating_mul(*r))
-        .collect();
+    let pairs = x.dims().iter().zip(&reps);
+    let shape: Vec<usize> = pairs.map(|(n, r)| n.saturating_mul(*r)).collect();
     call.check_size(&shape)?;
     // One axis at a time: candle's iterators take eight dimensions at most.
     let mut tiled = x.clone();

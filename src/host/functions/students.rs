@@ -1,0 +1,193 @@
+//! Students: models whose weights learn, and what they say as they are now.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rhai::Map;
+
+use super::logits::Logits;
+use super::models::Model;
+use super::samples::{SAMPLING, from_rollouts, sampling, to_rollout};
+use crate::diag::{Context as _, Result};
+use crate::generate::generate;
+use crate::host::{
+    Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property,
+};
+use crate::models::{LoraOptions, StudentModel, Trainable};
+use crate::optim::AdamWOptions;
+use crate::report::{Cell, Table};
+use crate::tokenizer::Tokenizer;
+use crate::train::kl_to_reference;
+
+pub(super) const TOPIC: Topic = Topic {
+    name: "students",
+    summary: "Models whose weights learn.",
+    functions,
+    types: || vec![TypeEntry::of::<Student>()],
+};
+
+/// A model in training.
+#[derive(Clone)]
+pub(super) struct Student(Arc<Mutex<StudentModel>>);
+
+impl Student {
+    pub fn lock(&self) -> MutexGuard<'_, StudentModel> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn tokenizer(&self) -> Result<Arc<Tokenizer>> {
+        self.lock().model().tokenizer().cloned()
+    }
+}
+
+impl ScriptValue for Student {
+    const NAME: &'static str = "Student";
+    const SUMMARY: &'static str = "A model whose weights learn.";
+
+    fn line(&self) -> String {
+        let student = self.lock();
+        let parameters = student.adapters().parameters();
+        format!(
+            "Student({:?}, {} trained numbers in {} tensors, {} steps)",
+            student.model().name(),
+            parameters.elements(),
+            parameters.len(),
+            student.optimizer().steps()
+        )
+    }
+}
+
+const STUDENT: &[Key] = &[
+    Key::choice(
+        "train",
+        &["lora", "all"],
+        "lora",
+        "Low-rank adapters, or the weights themselves.",
+    ),
+    Key::int("rank", 16, "Rank of the adapters.").at_least(1.0),
+    Key::float(
+        "alpha",
+        32.0,
+        "The adapters' update is scaled by alpha / rank.",
+    ),
+    Key::optional(
+        "targets",
+        Kind::Array,
+        "Parts of the names of the weights that learn.",
+    ),
+    Key::float("weight_decay", 0.0, "Decoupled weight decay of AdamW.").at_least(0.0),
+    Key::float("beta2", 0.999, "AdamW's second-moment decay.").between(0.0, 1.0),
+    Key::float(
+        "max_grad_norm",
+        1.0,
+        "Gradients are scaled down to this norm.",
+    )
+    .at_least(0.0),
+];
+
+fn functions() -> Vec<ScriptFn> {
+    vec![
+        function("student", "A model whose weights learn, from a loaded one.")
+            .param("model", Kind::object::<Model>(), "The model to start from; it stays as it is.")
+            .options(STUDENT)
+            .returns("Student")
+            .example("type_of(student(load(\"embedded:student\"), #{rank: 4}))", "\"Student\"")
+            .run(student),
+        property::<Student>("trained", "How many numbers learn.")
+            .returns("int")
+            .example("student(load(\"embedded:student\"), #{rank: 1}).trained > 0", "true")
+            .run(|call| Ok(call.receiver::<Student>()?.lock().adapters().parameters().elements())),
+        method::<Student>("parameters", "The tensors that learn.")
+            .returns("Table")
+            .run(parameters),
+        method::<Student>("forward", "The logits after each token of a text, by the weights as they are now.")
+            .param("text", Kind::Text, "The text.")
+            .returns("Logits")
+            .run(forward),
+        method::<Student>("generate", "Continuations of prompts by the weights as they are now.")
+            .param("prompts", Kind::Array, "An array of texts.")
+            .options(SAMPLING)
+            .returns("array")
+            .example("student(load(\"embedded:student\"), #{rank: 1}).generate([\"the soup\"], #{max_new_tokens: 1}).len()", "1")
+            .run(generate_samples),
+        method::<Student>("kl", "Mean distance from the starting weights on samples of its own, in nats per token.")
+            .param("samples", Kind::Array, "Samples as `generate` gives them.")
+            .options(&[Key::float("temperature", 1.0, "At which they were sampled.").at_least(1e-9)])
+            .returns("float")
+            .run(|call| {
+                let samples: Vec<Map> = call.get("samples")?;
+                let rollouts = samples.iter().map(to_rollout).collect::<Result<Vec<_>>>()?;
+                let temperature = call.options.get("temperature")?;
+                kl_to_reference(&call.receiver::<Student>()?.lock(), &rollouts, temperature)
+            }),
+        method::<Student>("save", "Writes the student as a bundle with its tokenizer; the ending tells the form.")
+            .param("path", Kind::Path(&["mlpackage", "mlmodelc"]), "Where to.")
+            .run(|call| {
+                let path: PathBuf = call.get("path")?;
+                let saved = call.receiver::<Student>()?.lock().save(&path);
+                saved.with_context(|| format!("can't save {}", path.display()))
+            }),
+    ]
+}
+
+fn student(call: &mut Call) -> Result<Student> {
+    let options = &call.options;
+    let targets = options
+        .get::<Option<Vec<String>>>("targets")?
+        .unwrap_or_default();
+    let trainable = match options.get::<String>("train")?.as_str() {
+        "all" => Trainable::Whole(targets),
+        _ => Trainable::Lora(LoraOptions {
+            rank: options.get("rank")?,
+            alpha: options.get("alpha")?,
+            targets,
+        }),
+    };
+    let optimizer = AdamWOptions {
+        weight_decay: options.get("weight_decay")?,
+        beta2: options.get("beta2")?,
+        max_grad_norm: Some(options.get::<f64>("max_grad_norm")?).filter(|norm| *norm > 0.0),
+        ..AdamWOptions::default()
+    };
+    let model = call.get::<Model>("model")?.0;
+    let student = StudentModel::new(model, &trainable, optimizer, call.host.seed())?;
+    Ok(Student(Arc::new(Mutex::new(student))))
+}
+
+fn parameters(call: &mut Call) -> Result<Table> {
+    let student = call.receiver::<Student>()?;
+    let mut table = Table::new("", ["parameter", "shape"]);
+    for (name, var) in student.lock().adapters().parameters().iter() {
+        table.push([
+            Cell::Text(name.to_owned()),
+            Cell::Text(format!("{:?}", var.dims())),
+        ])?;
+    }
+    Ok(table)
+}
+
+fn forward(call: &mut Call) -> Result<Logits> {
+    let student = call.receiver::<Student>()?;
+    let tokenizer = student.tokenizer()?;
+    let ids = tokenizer.encode(&call.get::<String>("text")?, true)?;
+    let logits = student.lock().policy()?.rows(&[&ids])?.remove(0);
+    Ok(Logits::new(ids, logits, Some(tokenizer)))
+}
+
+fn generate_samples(call: &mut Call) -> Result<Vec<Map>> {
+    let student = call.receiver::<Student>()?;
+    let tokenizer = student.tokenizer()?;
+    let prompts: Vec<String> = call.get("prompts")?;
+    let ids = prompts
+        .iter()
+        .map(|p| tokenizer.encode(p, true))
+        .collect::<Result<Vec<_>>>()?;
+    let sampling = sampling(call, &tokenizer)?;
+    let policy = student.lock().policy()?;
+    let mut progress = call.host.progress("generate", prompts.len() as u64);
+    let interrupt = call.host.interrupt().clone().into();
+    let rollouts = generate(&policy, &ids, &sampling, &interrupt, &mut |open| {
+        progress.set((prompts.len() - open) as u64, "");
+    })?;
+    from_rollouts(&prompts, &rollouts, &tokenizer)
+}

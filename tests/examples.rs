@@ -1,0 +1,111 @@
+//! The scripts of `examples/` and `scripts/`, run as they stand on the real binary.
+
+use std::path::Path;
+
+use crate::cli::program;
+
+/// Runs a script in an empty folder: what it prints, and that folder.
+fn play(script: &str, args: &[&str]) -> (String, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
+    let mut command = program();
+    command
+        .current_dir(&folder)
+        .args(["--seed", "7"])
+        .arg(path)
+        .args(args);
+    let output = command.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}: {error}");
+    (String::from_utf8(output.stdout).unwrap(), folder)
+}
+
+fn shows(script: &str, args: &[&str], words: &[&str]) {
+    let (text, _) = play(script, args);
+    for word in words {
+        assert!(
+            text.contains(word),
+            "{script} does not show {word}:\n{text}"
+        );
+    }
+}
+
+#[test]
+fn every_example_is_run_here() {
+    let tested = ["judge.rhai", "logits.rhai", "own_reward.rhai"];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, tested);
+}
+
+#[test]
+fn logits() {
+    shows(
+        "examples/logits.rhai",
+        &[],
+        &["embedded:student", "entropy", "likeliest"],
+    );
+}
+
+#[test]
+fn judge() {
+    shows("examples/judge.rhai", &[], &["p_first", "order decided"]);
+}
+
+#[test]
+fn own_reward() {
+    shows(
+        "examples/own_reward.rhai",
+        &[],
+        &["completions/mean_length"],
+    );
+}
+
+/// The main job leaves a whole record, and the same seed leaves the same numbers, bit for bit.
+#[test]
+fn the_main_job_repeats() {
+    let metrics = || {
+        let (text, folder) = play("scripts/train.rhai", &["--steps", "1", "--questions", "2"]);
+        assert!(text.contains("win-rate"), "{text}");
+        let run = folder.path().join("runs/train");
+        let record = std::fs::read_to_string(run.join("run.json")).unwrap();
+        assert!(
+            record.contains("\"finished\"") && record.contains("train.rhai"),
+            "{record}"
+        );
+        assert!(run.join("reward.svg").is_file() && run.join("student.mlpackage").is_dir());
+        let read = |name: &str| std::fs::read_to_string(run.join(name)).unwrap();
+        (read("metrics.jsonl"), read("samples.jsonl"))
+    };
+    assert_eq!(metrics(), metrics());
+}
+
+/// The script that made the embedded models still makes models.
+#[test]
+fn models_are_made() {
+    let args = [
+        "--student_steps",
+        "2",
+        "--judge_steps",
+        "1",
+        "--reviews",
+        "120",
+        "--out",
+        "made",
+        "--checks",
+        "2",
+    ];
+    let (_, folder) = play("scripts/make_models.rhai", &args);
+    for name in ["student", "judge"] {
+        assert!(
+            folder
+                .path()
+                .join(format!("made/{name}.mlmodelc/model.mil"))
+                .is_file()
+        );
+    }
+}
