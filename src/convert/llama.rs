@@ -42,7 +42,8 @@ impl LlamaConfig {
 
     fn check(&self) -> Result<()> {
         let heads = (self.num_attention_heads, self.num_key_value_heads);
-        let bad = self.hidden_size % heads.0.max(1) != 0 || heads.0 % heads.1.max(1) != 0;
+        let divides = |n: usize, by: usize| by != 0 && n.is_multiple_of(by);
+        let fits = divides(self.hidden_size, heads.0) && divides(heads.0, heads.1);
         let sizes = [
             self.vocab_size,
             self.hidden_size,
@@ -50,7 +51,7 @@ impl LlamaConfig {
             heads.0,
             heads.1,
         ];
-        if bad || sizes.contains(&0) || self.head_dim() % 2 != 0 {
+        if !fits || sizes.contains(&0) || !self.head_dim().is_multiple_of(2) {
             fail!(
                 "hidden_size {} must divide into {} attention heads of even size, and those into {} \
                  key/value heads",
@@ -157,7 +158,6 @@ impl Llama {
             functions: BTreeMap::from([("main".to_owned(), main)]),
             default_function: "main".to_owned(),
             metadata: Metadata::default(),
-            ..Description::default()
         }
     }
 }

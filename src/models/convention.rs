@@ -41,14 +41,15 @@ impl Convention {
             ));
         }
         let ids = token_input(function)?;
-        let (shape, bounds) = extents(ids)?;
+        let bounds = extents(ids)?;
         let attention_mask = other_input(function, &ids.name)?;
         let (batched, length) = match bounds.as_slice() {
             [length] => (false, *length),
             [_, length] => (true, *length),
             _ => fail!(
-                "input \"{}\" has shape {shape:?}, expected [batch, length]",
-                ids.name
+                "input \"{}\" has shape {}, expected [batch, length]",
+                ids.name,
+                ids.shapes()
             ),
         };
         let batch_max = if batched { bounds[0].1 } else { 1 };
@@ -127,8 +128,8 @@ fn token_input(function: &FunctionDescription) -> Result<&Feature> {
     }
 }
 
-/// The default shape, and lower and upper bound of each extent.
-fn extents(feature: &Feature) -> Result<(Vec<usize>, Vec<(usize, usize)>)> {
+/// Lower and upper bound of each extent.
+fn extents(feature: &Feature) -> Result<Vec<(usize, usize)>> {
     let FeatureKind::Array {
         shape, flexibility, ..
     } = &feature.kind
@@ -147,7 +148,7 @@ fn extents(feature: &Feature) -> Result<(Vec<usize>, Vec<(usize, usize)>)> {
             (0..shape.len()).map(bound).collect()
         }
     };
-    Ok((shape.clone(), bounds))
+    Ok(bounds)
 }
 
 fn other_input(function: &FunctionDescription, ids: &str) -> Result<Option<String>> {

@@ -242,7 +242,7 @@ fn portable_options(options: &LoadOptions) -> Options {
 fn per_row(output: &Array, rows: &[&[u32]]) -> Result<Vec<Array2<f32>>> {
     let vocab = output.shape().last().copied().unwrap_or(0);
     let per_row = output.len() / rows.len().max(1);
-    if vocab == 0 || per_row % vocab != 0 {
+    if vocab == 0 || !per_row.is_multiple_of(vocab) {
         fail!(
             "logits have shape {:?} for {} rows",
             output.shape(),

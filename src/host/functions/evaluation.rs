@@ -55,7 +55,7 @@ fn functions() -> Vec<ScriptFn> {
             .run(|call| {
                 let values: Vec<Option<f64>> = call.get("values")?;
                 let known: Vec<f64> = values.into_iter().flatten().collect();
-                stats::mean(&known).map_or_else(|| fail_empty(), Ok)
+                stats::mean(&known).map_or_else(fail_empty, Ok)
             }),
     ]
 }

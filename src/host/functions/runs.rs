@@ -86,10 +86,10 @@ fn start(call: &mut Call) -> Result<RunHandle> {
     record
         .versions
         .insert("rlaif-repl".into(), env!("CARGO_PKG_VERSION").into());
-    if let Some(arguments) = call.get::<Option<Dynamic>>("arguments")? {
-        if let serde_json::Value::Object(map) = json(&arguments)? {
-            record.arguments = map;
-        }
+    if let Some(arguments) = call.get::<Option<Dynamic>>("arguments")?
+        && let serde_json::Value::Object(map) = json(&arguments)?
+    {
+        record.arguments = map;
     }
     let run = Run::create(&folder, record).context("start_run")?;
     let run = Arc::new(Mutex::new(run));
