@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use source::{Source, files, root};
 
-const TOP_LEVEL: [&str; 11] = [
+const TOP_LEVEL: [&str; 12] = [
     "Cargo.lock",
     "Cargo.toml",
     "LICENSE-APACHE",
@@ -16,6 +16,7 @@ const TOP_LEVEL: [&str; 11] = [
     "LICENSE-THIRD-PARTY",
     "README.md",
     "examples",
+    "runs",
     "scripts",
     "src",
     "target",
