@@ -16,6 +16,7 @@ use crate::host::{
     Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property,
 };
 use crate::models::{CoreMLModelWrapper, EngineChoice, LoadOptions, embedded};
+use crate::package::{Feature, FeatureKind};
 use crate::report::{Display, Table};
 use crate::tokenizer::{Message, chatml};
 
@@ -185,7 +186,7 @@ fn card(model: &CoreMLModelWrapper) -> Result<Table> {
         ("state", &function.states),
     ] {
         for feature in features {
-            row(kind, format!("{}: {}", feature.name, feature.shapes()))?;
+            row(kind, feature_line(feature))?;
         }
     }
     if description.functions.len() > 1 {
@@ -215,6 +216,16 @@ fn card(model: &CoreMLModelWrapper) -> Result<Table> {
         row("about", about.clone())?;
     }
     Ok(table)
+}
+
+/// Name, element type and shapes, as far as the bundle tells.
+fn feature_line(feature: &Feature) -> String {
+    let shapes = feature.shapes();
+    match &feature.kind {
+        FeatureKind::Array { dtype, .. } if shapes == "[]" => format!("{}: {dtype}", feature.name),
+        FeatureKind::Array { dtype, .. } => format!("{}: {dtype} {shapes}", feature.name),
+        _ => format!("{}: {shapes}", feature.name),
+    }
 }
 
 /// 1234567 as "1,234,567".
