@@ -19,6 +19,10 @@ fn functions() -> Vec<ScriptFn> {
         function("read_text", "The text of a file.")
             .param("path", Kind::Path(&[]), "The file.")
             .returns("string")
+            .example(
+                "write_text(\"note.txt\", \"hi\"); read_text(\"note.txt\")",
+                "\"hi\"",
+            )
             .run(|call| read(call, "path")),
         function(
             "write_text",
@@ -26,6 +30,10 @@ fn functions() -> Vec<ScriptFn> {
         )
         .param("path", Kind::Path(&[]), "The file.")
         .param("text", Kind::Text, "What to write.")
+        .example(
+            "write_text(\"note.txt\", \"hi\"); read_text(\"note.txt\").len()",
+            "2",
+        )
         .run(write_text),
         function("json", "A value as JSON text.")
             .param(
@@ -52,6 +60,10 @@ fn functions() -> Vec<ScriptFn> {
         function("read_json", "The value in a JSON file.")
             .param("path", Kind::Path(&["json"]), "The file.")
             .returns("any")
+            .example(
+                "write_text(\"a.json\", \"[1, 2]\"); read_json(\"a.json\")",
+                "[1, 2]",
+            )
             .run(|call| {
                 let text = read(call, "path")?;
                 let value: serde_json::Value = serde_json::from_str(&text).map_err(json_error)?;

@@ -81,6 +81,7 @@ fn functions() -> Vec<ScriptFn> {
         method::<Judge>("score_all", "The scores of samples as `generate` gives them.")
             .param("samples", Kind::Array, "Maps with prompt and completion.")
             .returns("array")
+            .example("let j = judge(load(\"embedded:judge\")); j.score_all([#{prompt: \"the soup was\", completion: \" lovely .\"}]).len()", "1")
             .run(|call| {
                 let items = items(&call.get::<Vec<Map>>("samples")?)?;
                 call.receiver::<Judge>()?.0.score(&items)
@@ -104,6 +105,7 @@ fn functions() -> Vec<ScriptFn> {
             .param("first", Kind::Array, "Samples as `generate` gives them.")
             .param("second", Kind::Array, "As many others.")
             .returns("array")
+            .example("let j = judge(load(\"embedded:judge\")); let a = [#{prompt: \"the soup was\", completion: \" lovely .\"}]; format(j.compare_all(a, a)[0].p_first, 3)", "\"0.500\"")
             .run(|call| {
                 let pairs = pairs(&call.get::<Vec<Map>>("first")?, &call.get::<Vec<Map>>("second")?)?;
                 let verdicts = call.receiver::<Judge>()?.0.compare(&pairs)?;
@@ -112,6 +114,7 @@ fn functions() -> Vec<ScriptFn> {
         method::<Judge>("card", "How far the judge can be trusted, on pairs whose first answer is the better one.")
             .param("pairs", Kind::Array, "Maps with prompt, first and second.")
             .returns("Table")
+            .example("let j = judge(load(\"embedded:judge\")); [j.card([#{prompt: \"the soup was\", first: \" lovely .\", second: \" awful .\"}])]", "[Table(5 rows, 3 columns)]")
             .run(card),
     ]
 }

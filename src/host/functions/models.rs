@@ -100,9 +100,11 @@ fn functions() -> Vec<ScriptFn> {
             .run(|call| Ok(call.receiver::<Model>()?.0.tokenizer()?.vocab_size())),
         method::<Model>("card", "What the model is: inputs, outputs, size, engine.")
             .returns("Table")
+            .example("[load(\"embedded:student\").card()]", "[Table(5 rows, 2 columns)]")
             .run(|call| card(&call.receiver::<Model>()?.0)),
         method::<Model>("weights", "Its weights: name, shape, type, what reads them.")
             .returns("Table")
+            .example("[load(\"embedded:student\").weights()]", "[Table(32 rows, 4 columns)]")
             .run(|call| weights(&call.receiver::<Model>()?.0)),
         method::<Model>("tokenize", "The token ids of a text.")
             .param("text", Kind::Text, "The text.")
@@ -134,6 +136,7 @@ fn functions() -> Vec<ScriptFn> {
             .options(SAMPLING)
             .options(&[Key::text("system", "", "What the system message says.")])
             .returns("string")
+            .example("type_of(load(\"embedded:student\").chat(\"hi\", #{max_new_tokens: 1}))", "\"string\"")
             .run(chat),
     ]
 }

@@ -43,13 +43,16 @@ fn functions() -> Vec<ScriptFn> {
             .optional("arguments", Kind::Map, "What it was called with.")
             .returns("Run")
             .details("Script, seed, git commit and versions are noted at once; inputs, status and results when the script ends, also when it fails or is interrupted.")
+            .example("type_of(start_run(\"try\", #{steps: 3}))", "\"Run\"")
             .run(start),
         property::<RunHandle>("folder", "Where the record is.")
             .returns("string")
+            .example("let r = start_run(\"try\"); r.folder.ends_with(\"try\")", "true")
             .run(|call| Ok(call.receiver::<RunHandle>()?.lock().folder().display().to_string())),
         method::<RunHandle>("log", "Notes the metrics of a step.")
             .param("step", Kind::Int, "The step, counted from 0.")
             .param("metrics", Kind::Map, "Names and numbers.")
+            .example("let r = start_run(\"try\"); r.log(0, #{reward: 0.5}); read_text(r.folder + \"/metrics.jsonl\").contains(\"reward\")", "true")
             .run(|call| {
                 let metrics = numbers(&call.get::<Map>("metrics")?);
                 let step: usize = call.get("step")?;
@@ -57,6 +60,7 @@ fn functions() -> Vec<ScriptFn> {
             }),
         method::<RunHandle>("sample", "Notes a sample: any map.")
             .param("sample", Kind::Map, "What to note.")
+            .example("let r = start_run(\"try\"); r.sample(#{prompt: \"a\", completion: \"b\"}); read_text(r.folder + \"/samples.jsonl\").contains(\"completion\")", "true")
             .run(|call| {
                 let sample = json(&call.get::<Dynamic>("sample")?)?;
                 call.receiver::<RunHandle>()?.lock().sample(&sample)
@@ -64,6 +68,7 @@ fn functions() -> Vec<ScriptFn> {
         method::<RunHandle>("result", "Notes a result of the experiment.")
             .param("name", Kind::Text, "What it is.")
             .param("value", Kind::Any, "A number, text, array or map.")
+            .example("let r = start_run(\"try\"); r.result(\"kl\", 0.25); read_json(r.folder + \"/run.json\").results", "#{kl: 0.25}")
             .run(|call| {
                 let (name, value): (String, Dynamic) = (call.get("name")?, call.get("value")?);
                 let value = json(&value)?;

@@ -99,10 +99,12 @@ fn functions() -> Vec<ScriptFn> {
             .run(|call| Ok(call.receiver::<Student>()?.lock().adapters().parameters().elements())),
         method::<Student>("parameters", "The tensors that learn.")
             .returns("Table")
+            .example("let s = student(load(\"embedded:student\"), #{rank: 1}); [s.parameters()]", "[Table(42 rows, 2 columns)]")
             .run(parameters),
         method::<Student>("forward", "The logits after each token of a text, by the weights as they are now.")
             .param("text", Kind::Text, "The text.")
             .returns("Logits")
+            .example("let s = student(load(\"embedded:student\"), #{rank: 1}); s.forward(\"the soup\").shape[0]", "2")
             .run(forward),
         method::<Student>("generate", "Continuations of prompts by the weights as they are now.")
             .param("prompts", Kind::Array, "An array of texts.")
@@ -114,6 +116,7 @@ fn functions() -> Vec<ScriptFn> {
             .param("samples", Kind::Array, "Samples as `generate` gives them.")
             .options(&[Key::float("temperature", 1.0, "At which they were sampled.").at_least(1e-9)])
             .returns("float")
+            .example("let s = student(load(\"embedded:student\"), #{rank: 1}); s.kl(s.generate([\"the soup\"], #{max_new_tokens: 2}))", "0.0")
             .run(|call| {
                 let samples: Vec<Map> = call.get("samples")?;
                 let rollouts = samples.iter().map(to_rollout).collect::<Result<Vec<_>>>()?;
@@ -122,6 +125,7 @@ fn functions() -> Vec<ScriptFn> {
             }),
         method::<Student>("save", "Writes the student as a bundle with its tokenizer; the ending tells the form.")
             .param("path", Kind::Path(&["mlpackage", "mlmodelc"]), "Where to.")
+            .example("let s = student(load(\"embedded:student\"), #{rank: 1}); s.save(\"s.mlpackage\"); load(\"s.mlpackage\").vocab_size == load(\"embedded:student\").vocab_size", "true")
             .run(|call| {
                 let path: PathBuf = call.get("path")?;
                 let saved = call.receiver::<Student>()?.lock().save(&path);

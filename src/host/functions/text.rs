@@ -88,6 +88,7 @@ fn functions() -> Vec<ScriptFn> {
             .run(plot),
         method::<Plot>("save", "Writes the plot as an SVG file.")
             .param("path", Kind::Path(&["svg"]), "The file.")
+            .example("plot([1, 4, 9]).save(\"p.svg\"); read_text(\"p.svg\").contains(\"<svg\")", "true")
             .run(|call| {
                 let path: PathBuf = call.get("path")?;
                 let svg = call.receiver::<Plot>()?.to_svg(800, 450)?;

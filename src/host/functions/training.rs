@@ -174,6 +174,7 @@ fn functions() -> Vec<ScriptFn> {
             .run(grpo),
         method::<Trainer>("step", "One step: its metrics, by TRL's names.")
             .returns("map")
+            .example("let s = student(load(\"embedded:student\"), #{rank: 1}); sft(s, [\"the soup was good .\"], #{batch: 1}).step().num_tokens", "5.0")
             .run(|call| {
                 let trainer = call.receiver::<Trainer>()?;
                 Ok(to_map(&step(&trainer.0, call)?))
@@ -182,6 +183,7 @@ fn functions() -> Vec<ScriptFn> {
             .param("steps", Kind::Int, "How many.")
             .options(RUN)
             .returns("array")
+            .example("let s = student(load(\"embedded:student\"), #{rank: 1}); sft(s, [\"the soup was good .\"], #{batch: 1}).run(2).len()", "2")
             .run(run),
     ]
 }

@@ -15,6 +15,8 @@ mod table;
 struct Bench {
     session: Session,
     recorder: Arc<Recorder>,
+    /// Where relative paths start; goes away with the bench.
+    _folder: tempfile::TempDir,
 }
 
 impl Bench {
@@ -24,8 +26,9 @@ impl Bench {
 
     fn with_args(args: &[&str]) -> Self {
         let recorder = Arc::new(Recorder::default());
+        let folder = tempfile::tempdir().unwrap();
         let session = Session::new(Setup {
-            base: std::env::temp_dir(),
+            base: folder.path().into(),
             seed: 0,
             args: args.iter().map(ToString::to_string).collect(),
             sink: recorder.clone(),
@@ -33,7 +36,11 @@ impl Bench {
             clock: Arc::new(StillClock),
             provenance: Provenance::default(),
         });
-        Self { session, recorder }
+        Self {
+            session,
+            recorder,
+            _folder: folder,
+        }
     }
 
     /// What a cell prints and shows, or its error.
