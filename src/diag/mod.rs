@@ -13,6 +13,9 @@ use std::fmt;
 /// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Names that a hint lists at most.
+const KNOWN_MAX: usize = 12;
+
 /// Why something failed, as far as a caller may want to react to it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Kind {
@@ -70,6 +73,13 @@ impl Error {
         match nearest(name, &known) {
             Some(near) => error.hint(format!("did you mean \"{near}\"?")),
             None if known.is_empty() => error.hint(format!("there is no {what} here")),
+            None if known.len() > KNOWN_MAX => {
+                let some = known[..KNOWN_MAX].join(", ");
+                error.hint(format!(
+                    "known: {some} and {} more",
+                    known.len() - KNOWN_MAX
+                ))
+            }
             None => error.hint(format!("known: {}", known.join(", "))),
         }
     }

@@ -239,6 +239,11 @@ impl Batch {
             .map(|r| r.prompt.len())
             .collect();
         let scores = policy.score(&rows, options.sampling.scoring_temperature())?;
+        let entropy = match options.loss.entropy_weight {
+            // Only logged: no gradient needs to go through it.
+            0.0 => scores.entropy()?.detach(),
+            _ => scores.entropy()?,
+        };
         let device = scores.logprobs.device();
         let width = scores.logprobs.dim(1)?;
         let part = |all: &Tensor| all.narrow(0, start, count)?.narrow(1, 0, width);
@@ -250,7 +255,7 @@ impl Batch {
                 .to_dtype(scores.logprobs.dtype())?
                 .to_device(device)?,
             mask: mask(&rows, &starts, device)?,
-            entropy: Some(scores.entropy()?),
+            entropy: Some(entropy),
             weights: None,
             logprobs: scores.logprobs,
         })
