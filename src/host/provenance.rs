@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use sha2::{Digest, Sha256};
-
 use super::context::Host;
-use crate::diag::{Context as _, Result};
+use crate::diag::Result;
+use crate::files;
+use crate::package;
 use crate::runs::{Git, Run, Script, Status};
 
 /// What the shell knows of where a script comes from.
@@ -71,30 +71,10 @@ impl Host {
     }
 }
 
-/// SHA-256 of a file, or of a folder's files with their names, in hexadecimal.
+/// SHA-256 in hexadecimal: of a file's content, or of all that a folder holds.
 fn hash(path: &Path) -> Result<String> {
-    let mut digest = Sha256::new();
-    add(path, path, &mut digest).with_context(|| format!("can't read {}", path.display()))?;
-    Ok(digest
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
-}
-
-fn add(root: &Path, path: &Path, digest: &mut Sha256) -> std::io::Result<()> {
-    if !path.is_dir() {
-        digest.update(std::fs::read(path)?);
-        return Ok(());
+    match path.is_dir() {
+        true => package::digest(path),
+        false => Ok(files::sha256(&files::read(path)?)),
     }
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(path)?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<std::io::Result<_>>()?;
-    entries.sort();
-    for entry in entries {
-        let name = entry.strip_prefix(root).unwrap_or(&entry);
-        digest.update(name.as_os_str().as_encoded_bytes());
-        add(root, &entry, digest)?;
-    }
-    Ok(())
 }

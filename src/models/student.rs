@@ -10,6 +10,7 @@ use super::policy::Policy;
 use crate::diag::{Error, Kind, Result};
 use crate::engine::device::scoped;
 use crate::fail;
+use crate::files;
 use crate::numeric::Array;
 use crate::objectives::{Loss, scalar};
 use crate::optim::{Accumulator, AdamW, AdamWOptions, Gradients};
@@ -217,7 +218,10 @@ impl StudentModel {
             .with_weights(self.model.function(), &self.weights()?)?;
         bundle.save(path)?;
         if let Ok(tokenizer) = self.model.tokenizer() {
-            std::fs::write(path.join("tokenizer.json"), tokenizer.to_json()?)?;
+            files::write_atomic(
+                &path.join("tokenizer.json"),
+                tokenizer.to_json()?.as_bytes(),
+            )?;
         }
         Ok(())
     }

@@ -30,6 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "engine",
             "tokenizer",
             "package",
+            "files",
             "numeric",
             "diag",
         ],

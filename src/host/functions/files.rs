@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use rhai::Dynamic;
 
-use crate::diag::{Context as _, Error, Result};
+use crate::diag::{Error, Result};
+use crate::files;
 use crate::host::{Call, Key, Kind, ScriptFn, Topic, function};
 
 pub(super) const TOPIC: Topic = Topic {
@@ -86,11 +87,7 @@ fn read(call: &Call, name: &str) -> Result<String> {
 fn write_text(call: &mut Call) -> Result<()> {
     let path: PathBuf = call.get("path")?;
     let text: String = call.get("text")?;
-    let mut partial = path.clone();
-    partial.as_mut_os_string().push(".partial");
-    std::fs::write(&partial, text)
-        .and_then(|()| std::fs::rename(&partial, &path))
-        .with_context(|| format!("can't write {}", path.display()))
+    files::write_atomic(&path, text.as_bytes())
 }
 
 fn json(call: &mut Call) -> Result<String> {
