@@ -24,6 +24,8 @@ pub enum Kind {
     Invalid,
     /// Operations that the portable engine can't run, by name.
     Unsupported(Vec<String>),
+    /// Examples that can't run together, but one by one.
+    Unbatched,
     /// The user interrupted the work.
     Interrupted,
     /// A number that must be finite is not.

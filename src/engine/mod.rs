@@ -36,6 +36,17 @@ pub trait Engine: Send + Sync {
         inputs: &Features,
         state: Option<&mut dyn State>,
     ) -> Result<Features>;
+
+    /// Runs `function` on each of `examples`, with fresh states; in one pass where the engine can.
+    fn predict_batch(&self, function: &str, examples: &[Features]) -> Result<Vec<Features>> {
+        let predict = |inputs| self.predict(function, inputs, None);
+        examples.iter().map(predict).collect()
+    }
+
+    /// What the user should know about how predictions were made so far, in words.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The state buffers of one conversation with a stateful model.

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use candle_core::{DType as Candle, Device, Tensor};
 
 use super::Limits;
+use super::batch::{self, Examples, Lane};
 use super::call::{Arg, Call};
+use super::ops::Op;
 use super::plan::{Action, BlockPlan, Plan, Source, Sources, Step};
 use super::state::States;
 use super::value::Value;
@@ -59,10 +61,12 @@ pub enum Keep {
 pub struct Ctx<'a> {
     pub scope: &'a Scope<'a>,
     pub states: &'a mut States,
+    /// Set while several examples run together.
+    pub(super) examples: Option<Examples>,
     opset: u32,
-    slots: Vec<Option<Value>>,
+    pub(super) slots: Vec<Option<Value>>,
     /// The blocks of the step being evaluated.
-    blocks: &'a [BlockPlan],
+    pub(super) blocks: &'a [BlockPlan],
     /// Whether a nested block runs: its constants are made once for all turns.
     nested: bool,
     /// Whether constants are wanted as they are stored.
@@ -176,51 +180,9 @@ pub fn run(
     given: &BTreeMap<String, Tensor>,
     states: &mut States,
 ) -> Result<Vec<Value>> {
-    let slots = vec![None; plan.slot_count];
-    let mut ctx = Ctx {
-        scope,
-        states,
-        opset: plan.opset,
-        slots,
-        blocks: &[],
-        nested: false,
-        stored: false,
-    };
-    bind_inputs(plan, inputs, &mut ctx)?;
-    for (name, slot) in &schedule.overrides {
-        let Some(tensor) = given.get(name) else {
-            fail!("no tensor given for \"{name}\"")
-        };
-        ctx.slots[*slot] = Some(tensor.clone().into());
-    }
-    for slot in &schedule.constants {
-        ctx.slots[*slot] = Some(constant(plan, *slot, scope, Keep::Yes)?);
-    }
-    for (i, free) in &schedule.live {
-        ctx.step(&plan.block.steps[*i])?;
-        for slot in free {
-            ctx.slots[*slot] = None;
-        }
-    }
-    plan.block
-        .outputs
-        .iter()
-        .map(|slot| ctx.take(*slot))
-        .collect()
-}
-
-fn bind_inputs(plan: &Plan, inputs: &BTreeMap<String, Value>, ctx: &mut Ctx) -> Result<()> {
-    for (input, slot) in plan.inputs.iter().zip(&plan.block.inputs) {
-        let value = match &input.ty {
-            Type::State(_) => Value::State(input.name.as_str().into()),
-            _ => match inputs.get(&input.name) {
-                Some(value) => value.clone(),
-                None => fail!("input \"{}\" is missing", input.name),
-            },
-        };
-        ctx.slots[*slot] = Some(value);
-    }
-    Ok(())
+    let mut ctx = Ctx::new(plan, scope, states);
+    ctx.bind_inputs(plan, |name| inputs.get(name))?;
+    ctx.run(plan, schedule, given)
 }
 
 /// The value of a slot that no input reaches. Only what is asked for stays in memory: the compressed
@@ -234,16 +196,8 @@ pub fn constant(plan: &Plan, slot: usize, scope: &Scope, keep: Keep) -> Result<V
         return Ok(values[index].clone());
     }
     let mut states = States::new(&[], scope.float, scope.device)?;
-    let slots = vec![None; plan.slot_count];
-    let mut ctx = Ctx {
-        scope,
-        states: &mut states,
-        opset: plan.opset,
-        slots,
-        blocks: &[],
-        nested: false,
-        stored: keep == Keep::Stored,
-    };
+    let mut ctx = Ctx::new(plan, scope, &mut states);
+    ctx.stored = keep == Keep::Stored;
     let part = match step.decompresses() {
         true => Keep::Stored,
         false => Keep::No,
@@ -275,6 +229,79 @@ fn small(value: &Value) -> bool {
 }
 
 impl<'a> Ctx<'a> {
+    /// Nothing is there yet.
+    pub fn new(plan: &Plan, scope: &'a Scope<'a>, states: &'a mut States) -> Self {
+        Self {
+            scope,
+            states,
+            examples: None,
+            opset: plan.opset,
+            slots: vec![None; plan.slot_count],
+            blocks: &[],
+            nested: false,
+            stored: false,
+        }
+    }
+
+    /// Puts the function's inputs into their slots.
+    pub fn bind_inputs<'v>(
+        &mut self,
+        plan: &Plan,
+        value_of: impl Fn(&str) -> Option<&'v Value>,
+    ) -> Result<()> {
+        for (input, slot) in plan.inputs.iter().zip(&plan.block.inputs) {
+            let value = match &input.ty {
+                Type::State(_) => Value::State(input.name.as_str().into()),
+                _ => match value_of(&input.name) {
+                    Some(value) => value.clone(),
+                    None => fail!("input \"{}\" is missing", input.name),
+                },
+            };
+            self.slots[*slot] = Some(value);
+        }
+        Ok(())
+    }
+
+    /// Runs the steps of `schedule` on inputs that are there.
+    pub fn run(
+        &mut self,
+        plan: &'a Plan,
+        schedule: &Schedule,
+        given: &BTreeMap<String, Tensor>,
+    ) -> Result<Vec<Value>> {
+        for (name, slot) in &schedule.overrides {
+            let Some(tensor) = given.get(name) else {
+                fail!("no tensor given for \"{name}\"")
+            };
+            self.slots[*slot] = Some(tensor.clone().into());
+        }
+        for slot in &schedule.constants {
+            self.slots[*slot] = Some(constant(plan, *slot, self.scope, Keep::Yes)?);
+        }
+        for (i, free) in &schedule.live {
+            self.step(&plan.block.steps[*i])?;
+            for slot in free {
+                self.slots[*slot] = None;
+            }
+        }
+        let outputs = plan.block.outputs.iter();
+        outputs.map(|slot| self.take(*slot)).collect()
+    }
+
+    /// Evaluates an operation.
+    pub(super) fn call(
+        &mut self,
+        op: &'static Op,
+        types: &[Type],
+        args: Vec<(&str, Arg)>,
+    ) -> Result<Vec<Value>> {
+        let limit = self.scope.limits.elements;
+        let call = Call::new(op.name, self.opset, types, args).limited(limit);
+        let values = (op.eval)(&call, self)?;
+        call.check_all_read()?;
+        Ok(values)
+    }
+
     /// Runs a nested block of the current operation with `args` for its inputs.
     pub fn run_block(&mut self, index: usize, args: Vec<Value>) -> Result<Vec<Value>> {
         let blocks = self.blocks;
@@ -297,6 +324,31 @@ impl<'a> Ctx<'a> {
         }
         (self.blocks, self.nested) = (blocks, outer);
         block.outputs.iter().map(|slot| self.take(*slot)).collect()
+    }
+
+    /// [`Ctx::run_block`] while several examples run together.
+    pub fn run_block_together(&mut self, index: usize, args: Vec<Lane>) -> Result<Vec<Lane>> {
+        let block = self.blocks.get(index);
+        let mark = |ctx: &mut Self, slot: usize, batched: bool| {
+            if let Some(examples) = &mut ctx.examples {
+                examples.mark(slot, batched);
+            }
+        };
+        for (slot, lane) in block.iter().flat_map(|b| &b.inputs).zip(&args) {
+            mark(self, *slot, lane.batched);
+        }
+        let values = self.run_block(index, args.into_iter().map(|lane| lane.value).collect())?;
+        let outputs = block.iter().flat_map(|b| &b.outputs);
+        let has_axis = |slot| {
+            self.examples
+                .as_ref()
+                .is_some_and(|e| e.slots.contains(slot))
+        };
+        let lane = |(value, slot)| Lane {
+            value,
+            batched: has_axis(slot),
+        };
+        Ok(values.into_iter().zip(outputs).map(lane).collect())
     }
 
     /// A random stream that no other call gets.
@@ -335,13 +387,8 @@ impl<'a> Ctx<'a> {
                 let outer = std::mem::replace(&mut self.stored, step.decompresses());
                 let args = self.args(step)?;
                 self.stored = outer;
-                let call = Call::new(op.name, self.opset, &step.types, args)
-                    .limited(self.scope.limits.elements);
                 self.blocks = &step.blocks;
-                let values = (op.eval)(&call, self).and_then(|values| {
-                    call.check_all_read()?;
-                    Ok(values)
-                });
+                let values = batch::step(self, step, op, args);
                 values.with_context(|| format!("{} at \"{}\"", op.name, step.label))?
             }
         };

@@ -4,6 +4,7 @@
 //! values (weights) come from outside; a [`Bound`] function then runs on candle tensors, so that
 //! candle's backward pass reaches those weights. [`Engine::predict`] is the plain way.
 
+pub mod batch;
 mod call;
 mod execute;
 mod kernels;
@@ -18,7 +19,7 @@ pub use state::States;
 pub use value::Value;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::{DType as Candle, Device, Tensor};
 
@@ -98,7 +99,11 @@ pub struct Portable {
 struct Function {
     plan: Arc<Plan>,
     schedule: Schedule,
+    apart: Apart,
 }
+
+/// Why the examples of a function have to run one by one, once that is known.
+type Apart = Arc<OnceLock<String>>;
 
 /// A float weight of a function: a constant, or the dense form of a compressed one.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,6 +129,7 @@ impl Portable {
                 Function {
                     plan: Arc::new(plan),
                     schedule,
+                    apart: Apart::default(),
                 },
             );
         }
@@ -145,11 +151,12 @@ impl Portable {
 
     /// `function` with the values `overrides` (weights, by value name) given at each run.
     pub fn bind(&self, function: &str, overrides: &BTreeSet<String>) -> Result<Bound> {
-        let plan = self.function(function)?.plan.clone();
-        let schedule = Schedule::new(&plan, overrides)?;
+        let Function { plan, apart, .. } = self.function(function)?;
+        let schedule = Schedule::new(plan, overrides)?;
         Ok(Bound {
-            plan,
+            plan: plan.clone(),
             schedule,
+            apart: apart.clone(),
             bundle: self.bundle.clone(),
             options: self.options.clone(),
             draws: self.draws.clone(),
@@ -189,6 +196,7 @@ impl Portable {
 pub struct Bound {
     plan: Arc<Plan>,
     schedule: Schedule,
+    apart: Apart,
     bundle: Arc<Bundle>,
     options: Options,
     draws: Arc<Draws>,
@@ -338,7 +346,7 @@ impl Engine for Portable {
         inputs: &Features,
         state: Option<&mut dyn State>,
     ) -> Result<Features> {
-        let Function { plan, schedule } = self.function(function)?;
+        let Function { plan, schedule, .. } = self.function(function)?;
         let described = self.bundle.description.function(function)?;
         let values = self.values(described, plan, inputs)?;
         let float_type = float(self.options.precision);
@@ -353,19 +361,36 @@ impl Engine for Portable {
         let load = |value: &mil::Value| self.bundle.resolve(value);
         let scope = scope(&self.options, &self.draws, &load);
         let results = execute::run(plan, schedule, &scope, &values, &BTreeMap::new(), states)?;
-        let mut outputs = Features::new();
-        for (name, value) in plan.output_names.iter().zip(results) {
-            if matches!(value, Value::Texts(_)) {
-                continue;
-            }
-            let array = value.to_array(declared_dtype(described, name, &value));
-            outputs.insert(
-                name.clone(),
-                array.with_context(|| format!("output \"{name}\""))?,
-            );
-        }
-        Ok(outputs)
+        features(plan, described, results)
     }
+
+    fn predict_batch(&self, function: &str, examples: &[Features]) -> Result<Vec<Features>> {
+        self.predict_together(function, examples)
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let reasons = self.plans.iter();
+        let reasons = reasons.filter_map(|(name, function)| Some((name, function.apart.get()?)));
+        reasons
+            .map(|(name, why)| format!("\"{name}\" runs its examples one by one: {why}"))
+            .collect()
+    }
+}
+
+/// The results of a function as its description declares them; texts are left out.
+fn features(plan: &Plan, described: &FunctionDescription, results: Vec<Value>) -> Result<Features> {
+    let mut outputs = Features::new();
+    for (name, value) in plan.output_names.iter().zip(results) {
+        if matches!(value, Value::Texts(_)) {
+            continue;
+        }
+        let array = value.to_array(declared_dtype(described, name, &value));
+        outputs.insert(
+            name.clone(),
+            array.with_context(|| format!("output \"{name}\""))?,
+        );
+    }
+    Ok(outputs)
 }
 
 impl Portable {
@@ -376,18 +401,22 @@ impl Portable {
         plan: &Plan,
         inputs: &Features,
     ) -> Result<BTreeMap<String, Value>> {
-        let float = float(self.options.precision);
-        let mut values = BTreeMap::new();
-        for (name, array) in prepare(described, inputs)? {
-            let declared = plan.inputs.iter().find(|input| input.name == name);
-            let array = match declared.and_then(|input| input.ty.dtype()) {
-                Some(dtype) => array.cast(dtype)?,
-                None => array,
-            };
-            let value = Value::from_array(array, float, &self.options.device)?;
-            values.insert(name, value);
-        }
-        Ok(values)
+        let prepared = prepare(described, inputs)?.into_iter();
+        let value = |(name, array): (String, Array)| {
+            let value = self.value(plan, &name, array)?;
+            Ok((name, value))
+        };
+        prepared.map(value).collect()
+    }
+
+    /// An input in the type that the program takes.
+    fn value(&self, plan: &Plan, name: &str, array: Array) -> Result<Value> {
+        let declared = plan.inputs.iter().find(|input| input.name == name);
+        let array = match declared.and_then(|input| input.ty.dtype()) {
+            Some(dtype) => array.cast(dtype)?,
+            None => array,
+        };
+        Value::from_array(array, float(self.options.precision), &self.options.device)
     }
 }
 

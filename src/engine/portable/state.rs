@@ -12,10 +12,12 @@ use crate::fail;
 use crate::mil;
 use crate::numeric::{Array, DType};
 
-/// The buffers of one conversation.
-#[derive(Debug, Clone)]
+/// The buffers of one conversation, or of several that run together: then each buffer has a leading axis
+/// with an entry for each.
+#[derive(Debug, Clone, Default)]
 pub struct States {
     buffers: BTreeMap<String, (DType, Tensor)>,
+    examples: Option<usize>,
 }
 
 impl States {
@@ -35,7 +37,55 @@ impl States {
             };
             buffers.insert(input.name.clone(), (dtype, zeros));
         }
-        Ok(Self { buffers })
+        Ok(Self {
+            buffers,
+            examples: None,
+        })
+    }
+
+    /// The buffers of several conversations, to run together.
+    pub fn together(examples: &[Self]) -> Result<Self> {
+        let Some(first) = examples.first() else {
+            fail!("there are no states");
+        };
+        let mut buffers = BTreeMap::new();
+        for (name, (dtype, _)) in &first.buffers {
+            let tensors = examples
+                .iter()
+                .map(|states| match states.buffers.get(name) {
+                    Some((_, tensor)) => Ok(tensor.contiguous()?),
+                    None => Err(states.unknown(name)),
+                });
+            let tensors: Vec<Tensor> = tensors.collect::<Result<_>>()?;
+            buffers.insert(name.clone(), (*dtype, Tensor::stack(&tensors, 0)?));
+        }
+        Ok(Self {
+            buffers,
+            examples: Some(examples.len()),
+        })
+    }
+
+    /// The buffers of one of several conversations.
+    pub fn example(&self, i: usize) -> Result<Self> {
+        if self.examples.is_none() {
+            return Ok(self.clone());
+        }
+        let part = |(name, (dtype, tensor)): (&String, &(DType, Tensor))| {
+            Ok((name.clone(), (*dtype, tensor.get(i)?)))
+        };
+        Ok(Self {
+            buffers: self.buffers.iter().map(part).collect::<Result<_>>()?,
+            examples: None,
+        })
+    }
+
+    /// How many conversations these are, if they are to run together.
+    pub fn examples(&self) -> Option<usize> {
+        self.examples
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.buffers.is_empty()
     }
 
     pub fn get(&self, name: &str) -> Result<Value> {

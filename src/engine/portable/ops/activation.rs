@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use super::elementwise_unary::curve;
 use super::{Op, one, sample, shapes, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::{Absent, Batch};
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::kernels::curves::curves;
@@ -76,6 +77,9 @@ fn gelu_tanh_slope<R: Real>(x: R) -> R {
     R::of(0.5) * (R::of(1.) + t) + R::of(0.5) * x * (R::of(1.) - t * t) * inner
 }
 
+const BY_ELEMENT: Batch = Batch::Leading(&["x"], 0);
+const BY_CHANNEL: Batch = Batch::Fold(&[("x", 0)], &[0]);
+
 pub(super) const OPS: &[Op] = &[
     smooth(
         "clamped_relu",
@@ -92,7 +96,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [3]> y = clamped_relu(x = tensor<fp32, [3]>([-2.0, 0.5, 3.0]), alpha = fp32(0.25), beta = fp32(1.5));",
             &[&[-0.5, 0.5, 1.5]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "elu",
         |call, _| {
@@ -107,7 +111,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = elu(x = tensor<fp32, [2]>([-1.0, 2.0]), alpha = fp32(0.5));",
             &[&[-0.3160603, 2.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "gelu",
         gelu,
@@ -125,7 +129,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[-0.1542041, 0.3503876, 1.9356586]],
             ),
         ],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "leaky_relu",
         |call, _| {
@@ -140,7 +144,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [3]> y = leaky_relu(x = tensor<fp32, [3]>([-2.0, 0.5, 3.0]), alpha = fp32(0.25));",
             &[&[-0.5, 0.5, 3.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "linear_activation",
         |call, _| {
@@ -156,7 +160,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = linear_activation(x = tensor<fp32, [2]>([-2.0, 0.5]), alpha = fp32(3.0), beta = fp32(1.0));",
             &[&[-5.0, 2.5]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "prelu",
         prelu,
@@ -164,7 +168,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 2, 2]> y = prelu(x = tensor<fp32, [1, 2, 2]>([[[-2.0, 0.5], [-1.0, -3.0]]]), alpha = tensor<fp32, [2]>([0.25, 0.5]));",
             &[&[-0.5, 0.5, -0.5, -1.5]],
         )],
-    ),
+    ).batch(BY_CHANNEL),
     smooth(
         "relu",
         |call, _| curve(call, Relu {}),
@@ -172,7 +176,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [3]> y = relu(x = tensor<fp32, [3]>([-1.0, 0.5, 2.0]));",
             &[&[0.0, 0.5, 2.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "relu6",
         |call, _| curve(call, Relu6 {}),
@@ -180,7 +184,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [3]> y = relu6(x = tensor<fp32, [3]>([-1.0, 0.5, 8.0]));",
             &[&[0.0, 0.5, 6.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "scaled_tanh",
         |call, _| {
@@ -196,7 +200,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = scaled_tanh(x = tensor<fp32, [2]>([-1.0, 0.5]), alpha = fp32(2.0), beta = fp32(0.5));",
             &[&[-0.9242343, 0.4898373]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "sigmoid",
         |call, _| curve(call, Sigmoid {}),
@@ -204,7 +208,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = sigmoid(x = tensor<fp32, [2]>([-1.0, 2.0]));",
             &[&[0.2689414, 0.8807971]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "sigmoid_hard",
         |call, _| {
@@ -220,7 +224,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [3]> y = sigmoid_hard(x = tensor<fp32, [3]>([-4.0, 0.5, 4.0]), alpha = fp32(0.25), beta = fp32(0.5));",
             &[&[0.0, 0.625, 1.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "silu",
         |call, _| curve(call, Silu {}),
@@ -228,7 +232,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = silu(x = tensor<fp32, [2]>([-1.0, 2.0]));",
             &[&[-0.2689414, 1.7615942]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "softmax",
         softmax,
@@ -242,7 +246,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[0.1192029, 0.9525741, 0.8807971, 0.0474259]],
             ),
         ],
-    ),
+    ).batch(Batch::Axes(&["x"], "axis", Absent::Axis(-1))),
     smooth(
         "softplus",
         |call, _| curve(call, Softplus {}),
@@ -250,7 +254,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [3]> y = softplus(x = tensor<fp32, [3]>([-1.0, 2.0, 200.0]));",
             &[&[0.3132617, 2.1269280, 200.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "softplus_parametric",
         softplus_parametric,
@@ -258,7 +262,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 2, 1]> y = softplus_parametric(x = tensor<fp32, [1, 2, 1]>([[[-1.0], [2.0]]]), alpha = tensor<fp32, [2]>([2.0, 3.0]), beta = tensor<fp32, [2]>([1.0, 0.5]));",
             &[&[0.6265234, 3.9397851]],
         )],
-    ),
+    ).batch(BY_CHANNEL),
     smooth(
         "softsign",
         |call, _| curve(call, Softsign {}),
@@ -266,7 +270,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = softsign(x = tensor<fp32, [2]>([-1.0, 3.0]));",
             &[&[-0.5, 0.75]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "thresholded_relu",
         |call, _| {
@@ -281,7 +285,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [3]> y = thresholded_relu(x = tensor<fp32, [3]>([-1.0, 0.5, 2.0]), alpha = fp32(0.75));",
             &[&[0.0, 0.0, 2.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
 ];
 
 fn gelu(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {

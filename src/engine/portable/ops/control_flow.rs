@@ -5,6 +5,7 @@ use candle_core::Device;
 use super::tensor_operation::non_zero_places;
 use super::{Op, one, sample, shapes, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::{Batch, Group, Lane, leading};
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::value::Value;
@@ -18,7 +19,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = cond(pred = bool(false)) () { tensor<fp32, [2]> a = relu(x = tensor<fp32, [2]>([1.0, 2.0])); } -> (a) () { tensor<fp32, [2]> b = square(x = tensor<fp32, [2]>([3.0, 4.0])); } -> (b);",
             &[&[9.0, 16.0]],
         )],
-    ),
+    ).batch(Batch::Always(cond_together)),
     smooth(
         "select",
         select,
@@ -32,7 +33,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[1.0, 4.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Own(select_together)),
     smooth(
         "while_loop",
         while_loop,
@@ -40,7 +41,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1]> y, tensor<int32, [1]> n = while_loop(loop_vars = (tensor<fp32, [1]>([1.5]), tensor<int32, [1]>([0]))) (tensor<fp32, [1]> a, tensor<int32, [1]> i) { bool c = less(x = i, y = int32(3)); } -> (c) (tensor<fp32, [1]> a2, tensor<int32, [1]> i2) { tensor<fp32, [1]> s = square(x = a2); tensor<int32, [1]> j = add(x = i2, y = int32(1)); } -> (s, j);",
             &[&[25.628906], &[3.0]],
         )],
-    ),
+    ).batch(Batch::Always(while_together)),
 ];
 
 /// The single truth value of a tensor.
@@ -72,6 +73,49 @@ fn while_loop(call: &Call, ctx: &mut Ctx) -> Result<Vec<Value>> {
         "the loop did not end after {} turns",
         ctx.scope.limits.turns
     )
+}
+
+/// The truth that all examples agree on.
+fn agreed(condition: &Lane) -> Result<Option<bool>> {
+    if !condition.batched {
+        return truth(&condition.value).map(Some);
+    }
+    let values = condition.value.ints()?;
+    let first = values.first().map(|v| *v != 0);
+    Ok(first.filter(|first| values.iter().all(|v| (*v != 0) == *first)))
+}
+
+fn cond_together(group: Group, ctx: &mut Ctx) -> Result<Option<Vec<Lane>>> {
+    match group.lane("pred").map(agreed).transpose()?.flatten() {
+        Some(truth) => ctx
+            .run_block_together(usize::from(!truth), Vec::new())
+            .map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Turns for all examples as long as they agree to go on; if they part, each starts again for itself.
+fn while_together(group: Group, ctx: &mut Ctx) -> Result<Option<Vec<Lane>>> {
+    let before = ctx.states.clone();
+    let mut lanes = group.lanes("loop_vars").to_vec();
+    for _ in 0..ctx.scope.limits.turns {
+        ctx.scope.interrupt.check()?;
+        let go_on = ctx.run_block_together(0, lanes.clone())?;
+        match go_on.first().map(agreed).transpose()?.flatten() {
+            Some(true) => lanes = ctx.run_block_together(1, lanes)?,
+            Some(false) => return Ok(Some(lanes)),
+            None => break,
+        }
+    }
+    *ctx.states = before;
+    Ok(None)
+}
+
+fn select_together(group: Group, ctx: &mut Ctx) -> Result<Option<Vec<Lane>>> {
+    match group.lane("a") {
+        Some(_) => leading(group, &["cond", "a", "b"], 0, ctx),
+        None => Ok(None),
+    }
 }
 
 /// a where `cond` holds, else b; without a and b, the places where it holds.

@@ -5,6 +5,7 @@ use candle_core::{Device, Tensor};
 use super::windows::{Slide, padded, places, slides, unfolded};
 use super::{Op, one, sample, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::Batch;
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::kernels;
@@ -29,7 +30,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[0.0, 13.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Fold(&[("x", 0)], &[0])),
     smooth(
         "conv_transpose",
         conv_transpose,
@@ -43,7 +44,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[3.5, 1.5, 0.0, -2.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Fold(&[("x", 0)], &[0])),
 ];
 
 /// What a convolution reads: `x` `[n, channels, …]`, `weight` `[a, b, …]`, groups.

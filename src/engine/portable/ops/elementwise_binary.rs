@@ -5,6 +5,7 @@ use candle_core::{Device, Tensor};
 use super::elementwise_unary::Square;
 use super::{Op, discrete, integers, one, sample, shapes, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::Batch;
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::kernels::{Pair, Real, map, zip};
@@ -74,6 +75,8 @@ fn power_slopes<R: Real>(a: R, b: R) -> (R, R) {
     }
 }
 
+const BY_ELEMENT: Batch = Batch::Leading(&["x", "y"], 0);
+
 pub(super) const OPS: &[Op] = &[
     smooth(
         "add",
@@ -88,7 +91,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[4.0, 1.0]],
             ),
         ],
-    ),
+    ).batch(BY_ELEMENT),
     discrete(
         "equal",
         |call, _| compare(call, |a, b| a == b, |a, b| a == b),
@@ -102,7 +105,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[1.0, 0.0]],
             ),
         ],
-    ),
+    ).batch(BY_ELEMENT),
     discrete(
         "floor_div",
         floor_div,
@@ -116,7 +119,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[3.0, -4.0, -4.0]],
             ),
         ],
-    ),
+    ).batch(BY_ELEMENT),
     discrete(
         "greater",
         |call, _| compare(call, |a, b| a > b, |a, b| a > b),
@@ -124,7 +127,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<bool, [3]> z = greater(x = tensor<fp32, [3]>([1.0, 2.0, 3.0]), y = fp32(2.0));",
             &[&[0.0, 0.0, 1.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     discrete(
         "greater_equal",
         |call, _| compare(call, |a, b| a >= b, |a, b| a >= b),
@@ -132,7 +135,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<bool, [3, 1]> z = greater_equal(x = tensor<int32, [3, 1]>([[1], [2], [3]]), y = tensor<int32, [1]>([2]));",
             &[&[0.0, 1.0, 1.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     discrete(
         "less",
         |call, _| compare(call, |a, b| a < b, |a, b| a < b),
@@ -140,7 +143,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<bool, [3]> z = less(x = tensor<fp32, [3]>([1.0, 2.0, 3.0]), y = fp32(2.0));",
             &[&[1.0, 0.0, 0.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     discrete(
         "less_equal",
         |call, _| compare(call, |a, b| a <= b, |a, b| a <= b),
@@ -148,7 +151,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<bool, [3]> z = less_equal(x = tensor<fp32, [3]>([1.0, 2.0, 3.0]), y = fp32(2.0));",
             &[&[1.0, 1.0, 0.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     discrete(
         "logical_and",
         |call, _| logic(call, |a, b| a && b),
@@ -156,7 +159,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<bool, [4]> z = logical_and(x = tensor<bool, [4]>([true, true, false, false]), y = tensor<bool, [4]>([true, false, true, false]));",
             &[&[1.0, 0.0, 0.0, 0.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     discrete(
         "logical_or",
         |call, _| logic(call, |a, b| a || b),
@@ -164,7 +167,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<bool, [4]> z = logical_or(x = tensor<bool, [4]>([true, true, false, false]), y = tensor<bool, [4]>([true, false, true, false]));",
             &[&[1.0, 1.0, 1.0, 0.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     discrete(
         "logical_xor",
         |call, _| logic(call, |a, b| a != b),
@@ -172,7 +175,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<bool, [4]> z = logical_xor(x = tensor<bool, [4]>([true, true, false, false]), y = tensor<bool, [4]>([true, false, true, false]));",
             &[&[0.0, 1.0, 1.0, 0.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "maximum",
         |call, _| arithmetic(call, Maximum, |a, b| Some(a.max(b))),
@@ -180,7 +183,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [3]> z = maximum(x = tensor<fp32, [3]>([1.0, 2.5, 3.0]), y = tensor<fp32, [1]>([2.0]));",
             &[&[2.0, 2.5, 3.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "minimum",
         |call, _| arithmetic(call, Minimum, |a, b| Some(a.min(b))),
@@ -188,7 +191,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [3]> z = minimum(x = tensor<fp32, [3]>([1.0, 2.5, 3.0]), y = tensor<fp32, [1]>([2.0]));",
             &[&[1.0, 2.0, 2.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "mod",
         |call, _| {
@@ -212,7 +215,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[3.0, 1.0, -1.0]],
             ),
         ],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "mul",
         |call, _| arithmetic(call, Mul, i64::checked_mul),
@@ -220,7 +223,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2, 2]> z = mul(x = tensor<fp32, [2, 1]>([[1.0], [3.0]]), y = tensor<fp32, [2]>([10.0, 0.5]));",
             &[&[10.0, 0.5, 30.0, 1.5]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     discrete(
         "not_equal",
         |call, _| compare(call, |a, b| a != b, |a, b| a != b),
@@ -228,7 +231,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<bool, [3]> z = not_equal(x = tensor<fp32, [3]>([1.0, 2.0, 3.0]), y = fp32(2.0));",
             &[&[1.0, 0.0, 1.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "pow",
         pow,
@@ -246,7 +249,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[-8.0, 27.0]],
             ),
         ],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "real_div",
         |call, _| arithmetic(call, Div, i64::checked_div),
@@ -260,7 +263,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[3.0, -3.0]],
             ),
         ],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "sub",
         |call, _| arithmetic(call, Sub, i64::checked_sub),
@@ -268,7 +271,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2, 2]> z = sub(x = tensor<fp32, [2]>([10.0, 0.5]), y = tensor<fp32, [2, 2]>([[1.0, 2.0], [3.0, 5.0]]));",
             &[&[9.0, -1.5, 7.0, -4.5]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
 ];
 
 /// The operands `x` and `y`, and the shape they broadcast to.

@@ -4,6 +4,7 @@ use candle_core::{DType as Candle, Device, Tensor};
 
 use super::{Op, discrete, integers, one, sample, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::Batch;
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::kernels::curves::curves;
@@ -53,6 +54,8 @@ fn sign(x: f64) -> f64 {
     if x == 0.0 { 0.0 } else { x.signum() }
 }
 
+const BY_ELEMENT: Batch = Batch::Leading(&["x"], 0);
+
 pub(super) const OPS: &[Op] = &[
     smooth(
         "abs",
@@ -67,7 +70,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[3.0, 4.0]],
             ),
         ],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "acos",
         |call, _| curve(call, Acos {}),
@@ -75,7 +78,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = acos(x = tensor<fp32, [2]>([-0.5, 0.25]));",
             &[&[2.0943951, 1.3181161]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "asin",
         |call, _| curve(call, Asin {}),
@@ -83,7 +86,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = asin(x = tensor<fp32, [2]>([-0.75, 0.25]));",
             &[&[-0.8480621, 0.2526803]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "atan",
         |call, _| curve(call, Atan {}),
@@ -91,7 +94,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = atan(x = tensor<fp32, [2]>([-0.5, 2.0]));",
             &[&[-0.4636476, 1.1071487]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "atanh",
         |call, _| curve(call, Atanh {}),
@@ -99,7 +102,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = atanh(x = tensor<fp32, [2]>([-0.5, 0.25]));",
             &[&[-0.5493061, 0.2554128]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "cast",
         cast,
@@ -125,7 +128,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[0.0, 255.0, 9.0]],
             ),
         ],
-    ),
+    ).batch(BY_ELEMENT),
     discrete(
         "ceil",
         |call, _| steps(call, Ceil {}),
@@ -133,7 +136,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [3]> y = ceil(x = tensor<fp32, [3]>([-1.5, 0.25, 2.0]));",
             &[&[-1.0, 1.0, 2.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "clip",
         clip,
@@ -141,7 +144,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [4]> y = clip(x = tensor<fp32, [4]>([-2.0, 0.5, 1.5, 4.0]), alpha = fp32(-1.0), beta = fp32(2.0));",
             &[&[-1.0, 0.5, 1.5, 2.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "cos",
         |call, _| curve(call, Cos {}),
@@ -149,7 +152,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = cos(x = tensor<fp32, [2]>([-0.5, 2.0]));",
             &[&[0.8775826, -0.4161468]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "cosh",
         |call, _| curve(call, Cosh {}),
@@ -157,7 +160,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = cosh(x = tensor<fp32, [2]>([-0.5, 2.0]));",
             &[&[1.1276260, 3.7621957]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "erf",
         |call, _| curve(call, Erf {}),
@@ -165,7 +168,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = erf(x = tensor<fp32, [2]>([-0.5, 1.0]));",
             &[&[-0.5204999, 0.8427008]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "exp",
         |call, _| curve(call, Exp {}),
@@ -173,7 +176,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = exp(x = tensor<fp32, [2]>([-0.5, 2.0]));",
             &[&[0.6065307, 7.3890561]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "exp2",
         |call, _| curve(call, Exp2 {}),
@@ -181,7 +184,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = exp2(x = tensor<fp32, [2]>([-1.5, 3.0]));",
             &[&[0.3535534, 8.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     discrete(
         "floor",
         |call, _| steps(call, Floor {}),
@@ -189,7 +192,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [3]> y = floor(x = tensor<fp32, [3]>([-1.5, 0.25, 2.0]));",
             &[&[-2.0, 0.0, 2.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "identity",
         |call, _| one(call.value("x")?.clone()),
@@ -197,7 +200,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = identity(x = tensor<fp32, [2]>([-0.5, 3.0]));",
             &[&[-0.5, 3.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "inverse",
         |call, _| {
@@ -212,7 +215,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = inverse(x = tensor<fp32, [2]>([-0.5, 3.0]), epsilon = fp32(1.0));",
             &[&[2.0, 0.25]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "log",
         |call, _| {
@@ -233,7 +236,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[1.0986123]],
             ),
         ],
-    ),
+    ).batch(BY_ELEMENT),
     discrete(
         "logical_not",
         logical_not,
@@ -241,7 +244,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<bool, [2]> y = logical_not(x = tensor<bool, [2]>([true, false]));",
             &[&[0.0, 1.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     discrete(
         "round",
         |call, _| steps(call, Round {}),
@@ -249,7 +252,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [4]> y = round(x = tensor<fp32, [4]>([-1.6, 0.5, 2.25, 1.5]));",
             &[&[-2.0, 0.0, 2.0, 2.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "rsqrt",
         |call, _| {
@@ -264,7 +267,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = rsqrt(x = tensor<fp32, [2]>([3.0, 0.5]), epsilon = fp32(1.0));",
             &[&[0.5, 0.8164966]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     discrete(
         "sign",
         |call, _| steps(call, Sign {}),
@@ -272,7 +275,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [3]> y = sign(x = tensor<fp32, [3]>([-1.6, 0.0, 2.25]));",
             &[&[-1.0, 0.0, 1.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "sin",
         |call, _| curve(call, Sin {}),
@@ -280,7 +283,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = sin(x = tensor<fp32, [2]>([-0.5, 2.0]));",
             &[&[-0.4794255, 0.9092974]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "sinh",
         |call, _| curve(call, Sinh {}),
@@ -288,7 +291,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = sinh(x = tensor<fp32, [2]>([-0.5, 2.0]));",
             &[&[-0.5210953, 3.6268604]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "sqrt",
         |call, _| curve(call, Sqrt {}),
@@ -296,7 +299,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = sqrt(x = tensor<fp32, [2]>([0.25, 5.0]));",
             &[&[0.5, 2.2360680]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "square",
         |call, _| curve(call, Square {}),
@@ -310,7 +313,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[9.0, 16.0]],
             ),
         ],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "tan",
         |call, _| curve(call, Tan {}),
@@ -318,7 +321,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = tan(x = tensor<fp32, [2]>([-0.5, 1.0]));",
             &[&[-0.5463025, 1.5574077]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "tanh",
         |call, _| curve(call, Tanh {}),
@@ -326,7 +329,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = tanh(x = tensor<fp32, [2]>([-0.5, 1.0]));",
             &[&[-0.4621172, 0.7615942]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
     smooth(
         "threshold",
         |call, _| {
@@ -341,7 +344,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [3]> y = threshold(x = tensor<fp32, [3]>([-0.5, 1.0, 3.0]), alpha = fp32(0.75));",
             &[&[0.75, 1.0, 3.0]],
         )],
-    ),
+    ).batch(BY_ELEMENT),
 ];
 
 /// `curve` of the parameter `x`; of integers, truncated.

@@ -8,6 +8,7 @@ use candle_core::{Device, Tensor};
 
 use super::{Op, one, sample, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::Batch;
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::value::Value;
@@ -27,7 +28,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[-6.0, 9.0, 9.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Leading(&["x"], 2)),
     smooth(
         "resize_bilinear",
         resize_bilinear,
@@ -41,7 +42,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[0.5, 2.0, 3.5]],
             ),
         ],
-    ),
+    ).batch(Batch::Leading(&["x"], 2)),
     smooth(
         "resize_nearest_neighbor",
         resize_nearest_neighbor,
@@ -49,7 +50,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 3, 1]> y = resize_nearest_neighbor(x = tensor<fp32, [1, 2, 2]>([[[1.0, 2.0], [3.0, 4.0]]]), target_size_height = int32(3), target_size_width = int32(1));",
             &[&[1.0, 1.0, 3.0]],
         )],
-    ),
+    ).batch(Batch::Leading(&["x"], 2)),
     smooth(
         "upsample_bilinear",
         upsample_bilinear,
@@ -63,7 +64,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[1.0, 1.3333333, 1.6666667, 2.0, 2.0, 2.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Leading(&["x"], 2)),
     smooth(
         "upsample_nearest_neighbor",
         upsample_nearest_neighbor,
@@ -71,7 +72,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 2, 2]> y = upsample_nearest_neighbor(x = tensor<fp32, [1, 1, 3]>([[[1.5, -2.5, 3.5]]]), scale_factor_height = fp32(2.0), scale_factor_width = fp32(0.67));",
             &[&[1.5, -2.5, 1.5, -2.5]],
         )],
-    ),
+    ).batch(Batch::Leading(&["x"], 2)),
 ];
 
 /// Point `i` of `count` lies at `a · span + b`, where `span` is the distance of the first and last pixel:

@@ -5,6 +5,7 @@ use candle_core::{DType as Candle, Device, Tensor};
 use super::image_resizing::grid;
 use super::{Op, one, sample, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::Batch;
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::value::Value;
@@ -18,7 +19,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 1, 2, 5]> y = affine(x = tensor<fp32, [1, 1, 2, 2]>([[[[11.0, 22.0], [33.0, 44.0]]]]), transform_matrix = tensor<fp32, [1, 6]>([[-1.0, -2.0, -3.7, -1.0, 3.5, 1.2]]), output_height = int32(2), output_width = int32(5), sampling_mode = string(\"bilinear\"), padding_mode = string(\"constant\"), padding_value = fp32(0.0), coordinates_mode = string(\"normalized_minus_one_to_one\"), align_corners = bool(true));",
             &[&[10.7525, 5.94, 2.5025, 0.44, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]],
         )],
-    ),
+    ).batch(Batch::Fold(&[("x", 0), ("transform_matrix", 0)], &[0])),
     smooth(
         "crop_resize",
         crop_resize,
@@ -51,7 +52,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[33.0, 33.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Fold(&[("x", 0), ("coordinates", 0)], &[0])),
 ];
 
 /// What lies outside of an image.

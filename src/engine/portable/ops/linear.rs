@@ -5,6 +5,7 @@ use candle_core::{DType as Candle, Device, Tensor};
 use super::elementwise_binary::Add;
 use super::{Op, one, sample, shapes, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::{Batch, Group, Lane};
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::kernels::{self, zip};
@@ -31,7 +32,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[3.0, 1.5, 6.0, -3.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Own(einsum_together)),
     smooth(
         "linear",
         linear,
@@ -49,7 +50,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[4.5]],
             ),
         ],
-    ),
+    ).batch(Batch::Leading(&["x"], 1)),
     smooth(
         "matmul",
         matmul,
@@ -71,7 +72,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[50331649.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Leading(&["x", "y"], 2)),
 ];
 
 /// x Wᵀ + b, `weight` as `[out, in]`.
@@ -259,6 +260,31 @@ fn einsum(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
         Some(order) if order.len() == made.len() => one(z.reshape(dims)?.permute(order)?),
         _ => fail!("einsum equation \"{equation}\" makes labels out of nothing"),
     }
+}
+
+/// The axis of the examples is a label more.
+fn einsum_together(mut group: Group, ctx: &mut Ctx) -> Result<Option<Vec<Lane>>> {
+    let equation = match group.lane("equation").map(|lane| &lane.value) {
+        Some(Value::Texts(texts)) => texts.concat(),
+        _ => return Ok(None),
+    };
+    let free = ('A'..='Z')
+        .chain('a'..='z')
+        .find(|label| !equation.contains(*label));
+    let (Some(label), Some((operands, out)), true) =
+        (free, equation.split_once("->"), group.only(&["values"]))
+    else {
+        return Ok(None);
+    };
+    let labelled = operands.split(',').zip(group.lanes("values"));
+    let labelled = labelled.map(|(labels, lane)| match lane.batched {
+        true => format!("{label}{}", labels.trim()),
+        false => labels.to_owned(),
+    });
+    let operands = labelled.collect::<Vec<_>>().join(",");
+    let equation = format!("{operands}->{label}{}", out.trim());
+    group.set("equation", Lane::shared(Value::text(&equation)));
+    group.whole(ctx)
 }
 
 /// `x` with the extents of `y` where its own are 1.

@@ -23,16 +23,17 @@ mod random;
 mod recurrent;
 mod reduction;
 mod scatter_gather;
-mod shapes;
+pub(super) mod shapes;
 mod slicing;
 mod state;
 mod tensor_operation;
 mod tensor_transformation;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod transformers;
 mod windows;
 
+use super::batch::Batch;
 use super::call::Call;
 use super::execute::Ctx;
 use super::value::Value;
@@ -46,8 +47,17 @@ pub struct Op {
     pub name: &'static str,
     pub eval: Eval,
     pub gradient: Gradient,
+    /// How it is evaluated for several examples at once.
+    pub batch: Batch,
     /// Worked examples: documentation, tests of the meaning and of the gradient at once.
     pub samples: &'static [Sample],
+}
+
+impl Op {
+    /// The row with a rule for several examples at once; without one they go one after the other.
+    const fn batch(self, batch: Batch) -> Self {
+        Self { batch, ..self }
+    }
 }
 
 /// What is known of an operation's derivative.
@@ -85,6 +95,7 @@ const fn smooth(name: &'static str, eval: Eval, samples: &'static [Sample]) -> O
         name,
         eval,
         gradient: Gradient::Full,
+        batch: Batch::Each,
         samples,
     }
 }
@@ -95,6 +106,7 @@ const fn discrete(name: &'static str, eval: Eval, samples: &'static [Sample]) ->
         name,
         eval,
         gradient: Gradient::None,
+        batch: Batch::Each,
         samples,
     }
 }

@@ -6,6 +6,7 @@ use super::elementwise_binary::{Add, Mul, Sub};
 use super::elementwise_unary::Rsqrt;
 use super::{Op, one, sample, shapes, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::{Absent, Batch, Group, Lane, folded, leading};
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::kernels::{Norm, map, norm, zip};
@@ -20,7 +21,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 2, 2]> y = batch_norm(x = tensor<fp32, [1, 2, 2]>([[[1.0, 2.0], [3.0, 5.0]]]), mean = tensor<fp32, [2]>([1.0, 2.0]), variance = tensor<fp32, [2]>([3.0, 8.0]), gamma = tensor<fp32, [2]>([4.0, 3.0]), beta = tensor<fp32, [2]>([0.5, -1.0]), epsilon = fp32(1.0));",
             &[&[0.5, 2.5, 0.0, 2.0]],
         )],
-    ),
+    ).batch(Batch::Fold(&[("x", 0)], &[0])),
     smooth(
         "instance_norm",
         instance_norm,
@@ -28,7 +29,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 2, 2]> y = instance_norm(x = tensor<fp32, [1, 2, 2]>([[[1.0, 3.0], [3.0, 8.0]]]), gamma = tensor<fp32, [2]>([4.0, 3.0]), beta = tensor<fp32, [2]>([0.5, -1.0]), epsilon = fp32(3.0));",
             &[&[-1.5, 2.5, -3.4659848, 1.4659848]],
         )],
-    ),
+    ).batch(Batch::Fold(&[("x", 0)], &[0])),
     smooth(
         "l2_norm",
         l2_norm,
@@ -36,7 +37,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 1, 2]> y = l2_norm(x = tensor<fp32, [1, 1, 2]>([[[2.0, 4.0]]]), epsilon = fp32(5.0));",
             &[&[0.4, 0.8]],
         )],
-    ),
+    ).batch(Batch::Leading(&["x"], 3)),
     smooth(
         "layer_norm",
         layer_norm,
@@ -50,7 +51,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[-2.0, -3.2879798, 1.5, 2.4659848]],
             ),
         ],
-    ),
+    ).batch(Batch::Axes(&["x"], "axes", Absent::All)),
     smooth(
         "local_response_norm",
         local_response_norm,
@@ -58,7 +59,8 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 3, 1, 1]> y = local_response_norm(x = tensor<fp32, [1, 3, 1, 1]>([[[[1.0]], [[2.0]], [[-3.0]]]]), size = int32(3), alpha = fp32(3.0), beta = fp32(0.5), k = fp32(4.0));",
             &[&[0.3333333, 0.4714045, -0.7276069]],
         )],
-    ),
+    )
+    .batch(Batch::Own(local_response_norm_together)),
 ];
 
 /// One value per channel (axis 1), as a tensor that broadcasts against `x`.
@@ -169,6 +171,14 @@ fn layer_norm(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
         back[*from] = to;
     }
     one(y.reshape(moved.dims())?.permute(back)?)
+}
+
+/// Beside the examples' axis, that of the channels is the second for rank 3, and else the third.
+fn local_response_norm_together(group: Group, ctx: &mut Ctx) -> Result<Option<Vec<Lane>>> {
+    match group.rank("x") {
+        Some(3) => leading(group, &["x"], 3, ctx),
+        _ => folded(group, &[("x", 0)], &[0], ctx),
+    }
 }
 
 /// x / (k + α/size · Σ x²)^β, the sum over `size` neighbouring channels.

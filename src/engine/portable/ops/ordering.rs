@@ -4,6 +4,7 @@ use candle_core::{DType as Candle, Tensor};
 
 use super::{Op, discrete, integers, one, sample, shapes, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::{Absent, Batch};
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::value::Value;
@@ -23,7 +24,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[1.0, 2.0, 0.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Axes(&["x"], "axis", Absent::Axis(-1))),
     smooth(
         "topk",
         topk,
@@ -37,7 +38,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[-1.0, 1.0, 0.0], &[1.0, 0.0, 1.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Axes(&["x"], "axis", Absent::Axis(-1))),
 ];
 
 /// The first `k` indices along the last axis, ordered by value; equal values by index.

@@ -5,6 +5,7 @@ use candle_core::{D, Tensor};
 use super::windows::{padded, slides, unfolded};
 use super::{Op, one, sample, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::Batch;
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::value::Value;
@@ -24,7 +25,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[1.5, 4.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Fold(&[("x", 0)], &[0])),
     smooth(
         "l2_pool",
         |call, _| {
@@ -35,7 +36,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 1, 1, 2]> y = l2_pool(x = tensor<fp32, [1, 1, 1, 3]>([[[[3.0, 4.0, -1.0]]]]), kernel_sizes = tensor<int32, [2]>([1, 2]), strides = tensor<int32, [2]>([1, 1]), pad_type = string(\"valid\"));",
             &[&[5.0, 4.1231056]],
         )],
-    ),
+    ).batch(Batch::Fold(&[("x", 0)], &[0])),
     smooth(
         "max_pool",
         |call, _| {
@@ -46,7 +47,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 1, 1, 2]> y = max_pool(x = tensor<fp32, [1, 1, 2, 3]>([[[[3.0, 4.0, -1.0], [0.0, 2.0, 1.0]]]]), kernel_sizes = tensor<int32, [2]>([2, 2]), strides = tensor<int32, [2]>([1, 2]), pad_type = string(\"custom\"), pad = tensor<int32, [4]>([0, 0, 0, 0]), ceil_mode = bool(true));",
             &[&[4.0, 1.0]],
         )],
-    ),
+    ).batch(Batch::Fold(&[("x", 0)], &[0])),
 ];
 
 /// The windows of `x` padded with `padding`, and how many there are along each axis.

@@ -4,6 +4,7 @@ use candle_core::{Device, Tensor};
 
 use super::{Op, discrete, integers, one, sample, shapes, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::{Absent, Batch};
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::value::Value;
@@ -17,7 +18,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2, 2]> y = dequantize(input = tensor<int8, [2, 2]>([[1, 2], [3, -4]]), scale = tensor<fp32, [2]>([0.5, 2.0]), zero_point = tensor<int8, [2]>([1, -1]), axis = int32(0));",
             &[&[0.0, 0.5, 8.0, -6.0]],
         )],
-    ),
+    ).batch(Batch::Axes(&["input"], "axis", Absent::Nothing)),
     discrete(
         "quantize",
         quantize,
@@ -31,7 +32,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[0.0, 2.0, 8.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Axes(&["input"], "axis", Absent::Nothing)),
 ];
 
 /// A scalar, or one value per element of the axis, in a form that broadcasts against `x`.

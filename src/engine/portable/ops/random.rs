@@ -4,6 +4,7 @@ use candle_core::{Device, Tensor};
 
 use super::{Op, discrete, integers, one, sample};
 use crate::diag::Result;
+use crate::engine::portable::batch::{Batch, Group, Lane, apart};
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::value::Value;
@@ -21,7 +22,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [3]> y = random_bernoulli(shape = tensor<int32, [1]>([3]), prob = fp32(1.0), seed = int32(3));",
             &[&[1.0, 1.0, 1.0]],
         )],
-    ),
+    ).batch(Batch::Always(together)),
     discrete(
         "random_categorical",
         random_categorical,
@@ -35,7 +36,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[1.0, 0.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Always(together)),
     discrete(
         "random_normal",
         |call, ctx| {
@@ -46,7 +47,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = random_normal(shape = tensor<int32, [1]>([2]), mean = fp32(2.5), stddev = fp32(0.0));",
             &[&[2.5, 2.5]],
         )],
-    ),
+    ).batch(Batch::Always(together)),
     discrete(
         "random_uniform",
         |call, ctx| {
@@ -57,7 +58,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = random_uniform(shape = tensor<int32, [1]>([2]), low = fp32(2.5), high = fp32(2.5));",
             &[&[2.5, 2.5]],
         )],
-    ),
+    ).batch(Batch::Always(together)),
 ];
 
 /// The stream of a call: by its seed, or with −1 a new one each time.
@@ -65,6 +66,23 @@ fn stream(call: &Call, ctx: &Ctx) -> Result<Rng> {
     match call.int_or("seed", -1)? {
         -1 => Ok(ctx.fresh_stream()),
         seed => Ok(Rng::new(seed as u64)),
+    }
+}
+
+/// With a seed, every example draws what it would draw alone; the streams without one are handed out in
+/// the order of the calls, which is another one for examples that run together.
+fn together(group: Group, ctx: &mut Ctx) -> Result<Option<Vec<Lane>>> {
+    let seeded = match group.has_axis("seed") {
+        true => false,
+        false => !matches!(group.ints("seed")?.as_deref(), None | Some([-1])),
+    };
+    match (seeded, group.varies()) {
+        (false, _) => Err(apart("it draws random numbers without a seed")),
+        (true, true) => Ok(None),
+        (true, false) => {
+            let values = group.eval(ctx)?.into_iter();
+            Ok(Some(values.map(Lane::shared).collect()))
+        }
     }
 }
 

@@ -6,11 +6,15 @@ use super::activation::{Relu, Sigmoid, SigmoidHard, Softplus, Softsign};
 use super::elementwise_unary::{Clip, Tanh};
 use super::{Op, sample, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::Batch;
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::kernels::{self, map};
 use crate::engine::portable::value::Value;
 use crate::fail;
+
+/// Sequences of a batch stand on axis 1 of the input and of the output, and on axis 0 of the states.
+const BY_ROW: Batch = Batch::Fold(&[("x", 1), ("initial_h", 0), ("initial_c", 0)], &[1, 0, 0]);
 
 pub(super) const OPS: &[Op] = &[
     smooth(
@@ -20,7 +24,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2, 1, 1]> y, tensor<fp32, [1, 1]> h = gru(x = tensor<fp32, [2, 1, 1]>([[[1.0]], [[-0.5]]]), initial_h = tensor<fp32, [1, 1]>([[0.25]]), weight_ih = tensor<fp32, [3, 1]>([[0.5], [1.0], [-1.0]]), weight_hh = tensor<fp32, [3, 1]>([[2.0], [-0.5], [0.75]]), bias = tensor<fp32, [3]>([0.1, 0.2, 0.3]), output_sequence = bool(true));",
             &[&[0.5956676, 0.3560016], &[0.3560016]],
         )],
-    ),
+    ).batch(BY_ROW),
     smooth(
         "lstm",
         lstm,
@@ -28,7 +32,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2, 1, 1]> y, tensor<fp32, [1, 1]> h, tensor<fp32, [1, 1]> c = lstm(x = tensor<fp32, [2, 1, 1]>([[[1.0]], [[-0.5]]]), initial_h = tensor<fp32, [1, 1]>([[0.25]]), initial_c = tensor<fp32, [1, 1]>([[0.5]]), weight_ih = tensor<fp32, [4, 1]>([[0.5], [1.0], [-1.0], [2.0]]), weight_hh = tensor<fp32, [4, 1]>([[2.0], [-0.5], [0.75], [1.5]]), bias = tensor<fp32, [4]>([0.1, 0.2, 0.3, -0.4]), output_sequence = bool(true));",
             &[&[0.2991551, -0.0187262], &[-0.0187262], &[-0.0254549]],
         )],
-    ),
+    ).batch(BY_ROW),
     smooth(
         "rnn",
         rnn,
@@ -36,7 +40,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 1, 1]> y, tensor<fp32, [1, 1]> h = rnn(x = tensor<fp32, [2, 1, 1]>([[[1.0]], [[-0.5]]]), initial_h = tensor<fp32, [1, 1]>([[0.25]]), weight_ih = tensor<fp32, [1, 1]>([[0.5]]), weight_hh = tensor<fp32, [1, 1]>([[2.0]]), bias = tensor<fp32, [1]>([0.1]));",
             &[&[0.8958900], &[0.8958900]],
         )],
-    ),
+    ).batch(BY_ROW),
 ];
 
 /// One of the activations that a recurrent layer may name.

@@ -5,10 +5,13 @@ use candle_core::{D, DType as Candle, Tensor};
 use super::elementwise_binary::{Add, Mul, Sub};
 use super::{Op, discrete, integers, one, sample, shapes, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::{Absent, Batch};
 use crate::engine::portable::call::Call;
 use crate::engine::portable::kernels::zip;
 use crate::engine::portable::value::Value;
 use crate::fail;
+
+const OVER_AXES: Batch = Batch::Axes(&["x"], "axes", Absent::All);
 
 pub(super) const OPS: &[Op] = &[
     discrete(
@@ -24,7 +27,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[1.0, 0.0, 1.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Axes(&["x"], "axis", Absent::Axis(-1))),
     discrete(
         "reduce_argmin",
         |call, _| best(call, |a, b| a < b),
@@ -32,7 +35,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<int32, [2]> y = reduce_argmin(x = tensor<fp32, [2, 3]>([[1.0, 5.0, 2.0], [7.0, -1.0, 7.0]]));",
             &[&[0.0, 1.0]],
         )],
-    ),
+    ).batch(Batch::Axes(&["x"], "axis", Absent::Axis(-1))),
     smooth(
         "reduce_l1_norm",
         |call, _| reduce(call, |x| sum(&x.abs()?)),
@@ -40,7 +43,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = reduce_l1_norm(x = tensor<fp32, [2, 2]>([[3.0, -4.0], [1.0, 2.0]]), axes = tensor<int32, [1]>([1]));",
             &[&[7.0, 3.0]],
         )],
-    ),
+    ).batch(OVER_AXES),
     smooth(
         "reduce_l2_norm",
         |call, _| reduce(call, |x| Ok(sum(&square(real(x)?)?)?.sqrt()?)),
@@ -48,7 +51,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = reduce_l2_norm(x = tensor<fp32, [2, 2]>([[3.0, -4.0], [1.0, 2.0]]), axes = tensor<int32, [1]>([1]));",
             &[&[5.0, 2.2360680]],
         )],
-    ),
+    ).batch(OVER_AXES),
     smooth(
         "reduce_log_sum",
         |call, _| reduce(call, |x| Ok(sum(real(x)?)?.log()?)),
@@ -56,7 +59,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = reduce_log_sum(x = tensor<fp32, [2, 2]>([[3.0, 4.0], [1.0, 2.0]]), axes = tensor<int32, [1]>([1]));",
             &[&[1.9459101, 1.0986123]],
         )],
-    ),
+    ).batch(OVER_AXES),
     smooth(
         "reduce_log_sum_exp",
         |call, _| reduce(call, log_sum_exp),
@@ -64,7 +67,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = reduce_log_sum_exp(x = tensor<fp32, [2, 2]>([[3.0, 4.0], [100.0, 102.0]]), axes = tensor<int32, [1]>([1]));",
             &[&[4.3132617, 102.1269280]],
         )],
-    ),
+    ).batch(OVER_AXES),
     smooth(
         "reduce_max",
         |call, _| reduce(call, |x| Ok(x.max_keepdim(D::Minus1)?)),
@@ -78,7 +81,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[5.0]],
             ),
         ],
-    ),
+    ).batch(OVER_AXES),
     smooth(
         "reduce_mean",
         |call, _| reduce(call, mean),
@@ -86,7 +89,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 2]> y = reduce_mean(x = tensor<fp32, [2, 2]>([[3.0, 4.0], [1.0, 8.0]]), axes = tensor<int32, [1]>([0]), keep_dims = bool(true));",
             &[&[2.0, 6.0]],
         )],
-    ),
+    ).batch(OVER_AXES),
     smooth(
         "reduce_min",
         |call, _| reduce(call, |x| Ok(x.min_keepdim(D::Minus1)?)),
@@ -94,7 +97,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = reduce_min(x = tensor<fp32, [2, 3]>([[1.0, 5.0, 2.0], [7.0, -1.0, 3.0]]), axes = tensor<int32, [1]>([1]));",
             &[&[1.0, -1.0]],
         )],
-    ),
+    ).batch(OVER_AXES),
     smooth(
         "reduce_prod",
         |call, _| reduce(call, product),
@@ -108,7 +111,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[40.0]],
             ),
         ],
-    ),
+    ).batch(OVER_AXES),
     smooth(
         "reduce_sum",
         |call, _| reduce(call, sum),
@@ -122,7 +125,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[11.0]],
             ),
         ],
-    ),
+    ).batch(OVER_AXES),
     smooth(
         "reduce_sum_square",
         |call, _| reduce(call, |x| sum(&square(x)?)),
@@ -130,7 +133,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = reduce_sum_square(x = tensor<fp32, [2, 2]>([[3.0, -4.0], [1.0, 2.0]]), axes = tensor<int32, [1]>([1]));",
             &[&[25.0, 5.0]],
         )],
-    ),
+    ).batch(OVER_AXES),
 ];
 
 /// `f` of the rows that the reduced axes make, gathered in one last axis; `f` leaves that axis with

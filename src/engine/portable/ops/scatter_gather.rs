@@ -6,6 +6,7 @@ use super::elementwise_binary::{Add, Div, Maximum, Minimum, Mul, Sub};
 use super::indexing::{bounded, pick};
 use super::{Op, integers, one, sample, sample_of, shapes, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::{Absent, Batch, Group, Lane};
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::kernels::{Pair, zip};
@@ -35,7 +36,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[3.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Own(gather_together)),
     smooth(
         "gather_along_axis",
         gather_along_axis,
@@ -43,7 +44,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2, 2]> y = gather_along_axis(x = tensor<fp32, [2, 3]>([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), indices = tensor<int32, [2, 2]>([[2, 0], [1, 1]]), axis = int32(1));",
             &[&[3.0, 1.0, 5.0, 5.0]],
         )],
-    ),
+    ).batch(Batch::Axes(&["x", "indices"], "axis", Absent::Axis(0))),
     smooth(
         "gather_nd",
         gather_nd,
@@ -57,7 +58,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[2.0, 6.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Own(gather_nd_together)),
     smooth(
         "scatter",
         scatter,
@@ -71,7 +72,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[1.0, 10.0, 3.0, 20.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Axes(&["data", "updates"], "axis", Absent::Axis(0))),
     smooth(
         "scatter_along_axis",
         scatter_along_axis,
@@ -85,7 +86,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[1.0, 0.5, 3.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Axes(&["data", "indices", "updates"], "axis", Absent::Axis(0))),
     smooth(
         "scatter_nd",
         scatter_nd,
@@ -99,7 +100,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[1.0, 2.0, 10.0, 20.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Own(scatter_nd_together)),
 ];
 
 fn product(dims: &[usize]) -> usize {
@@ -147,6 +148,37 @@ fn gather(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
         }
     }
     one(pick(x, places, &shape)?)
+}
+
+/// `batch_dims` of a call, counting the examples' axis that both operands then have.
+fn batched_further(group: &mut Group) -> Result<()> {
+    let batch = group
+        .ints("batch_dims")?
+        .map_or(0, |ints| ints.iter().sum());
+    group.spread("x")?;
+    group.spread("indices")?;
+    group.set_ints("batch_dims", &[batch + 1])
+}
+
+fn gather_together(mut group: Group, ctx: &mut Ctx) -> Result<Option<Vec<Lane>>> {
+    let Some(rank) = group.rank("x").filter(|_| group.only(&["x", "indices"])) else {
+        return Ok(None);
+    };
+    let axis = group.ints("axis")?.map_or(0, |ints| ints.iter().sum());
+    let Ok(axis) = shapes::axis(axis, rank) else {
+        return Ok(None);
+    };
+    let plain = matches!(group.ints("batch_dims")?.as_deref(), None | Some([0]));
+    if plain && !group.has_axis("x") {
+        let moved = |value: Value| Ok(Lane::batched(shapes::moved(value.tensor()?, axis, 0)?));
+        let values = group.eval(ctx)?.into_iter();
+        return values.map(moved).collect::<Result<_>>().map(Some);
+    }
+    if !plain || group.has_axis("indices") {
+        batched_further(&mut group)?;
+    }
+    group.set_ints("axis", &[axis as i64 + 1])?;
+    group.whole(ctx)
 }
 
 /// Flat places of `[…, axis, …]` indices, along `axis`, in a tensor of `dims`.
@@ -219,6 +251,17 @@ fn gather_nd(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     one(pick(x, places, &result)?)
 }
 
+fn gather_nd_together(mut group: Group, ctx: &mut Ctx) -> Result<Option<Vec<Lane>>> {
+    let plain = matches!(group.ints("batch_dims")?.as_deref(), None | Some([0]));
+    if !group.only(&["x", "indices"]) {
+        return Ok(None);
+    }
+    if !plain || group.has_axis("x") {
+        batched_further(&mut group)?;
+    }
+    group.whole(ctx)
+}
+
 fn scatter(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let (data, indices) = (call.tensor("data")?, call.tensor("indices")?);
     let axis = shapes::axis_of(call, 0, data.rank())?;
@@ -255,6 +298,28 @@ fn scatter_nd(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let mut expected = shape[..shape.len() - 1].to_vec();
     expected.extend(&dims[depth..]);
     combined(call, &expected, places)
+}
+
+/// The example is a coordinate more.
+fn scatter_nd_together(mut group: Group, ctx: &mut Ctx) -> Result<Option<Vec<Lane>>> {
+    let operands = ["data", "indices", "updates"];
+    if !group.only(&operands) || group.rank("indices").is_none_or(|rank| rank == 0) {
+        return Ok(None);
+    }
+    for name in operands {
+        group.spread(name)?;
+    }
+    let count = group.count;
+    group.map("indices", |indices| {
+        let mut shape = indices.dims().to_vec();
+        shape[indices.rank() - 1] = 1;
+        let each = shape[1..].iter().product();
+        let examples = (0..count).flat_map(|i| std::iter::repeat_n(i as i64, each));
+        let examples = integers::tensor(examples.collect(), &shape)?;
+        let indices = indices.to_dtype(examples.dtype())?.contiguous()?;
+        Ok(Tensor::cat(&[examples, indices], shape.len() - 1)?)
+    })?;
+    group.whole(ctx)
 }
 
 /// `data` with the elements at `places` combined with `updates`, which must have `shape`. Of several

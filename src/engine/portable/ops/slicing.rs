@@ -5,10 +5,25 @@ use candle_core::{Device, Tensor};
 use super::indexing::{pick, positions};
 use super::{Op, one, sample, shapes, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::Batch;
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::value::Value;
 use crate::fail;
+
+/// All of the examples' axis, and of the others what is asked for.
+const BY_RANGE: Batch = Batch::Lists(
+    &["x", "update"],
+    &[
+        ("begin", 0),
+        ("end", i32::MAX as i64),
+        ("size", -1),
+        ("stride", 1),
+        ("begin_mask", 0),
+        ("end_mask", 0),
+        ("squeeze_mask", 0),
+    ],
+);
 
 pub(super) const OPS: &[Op] = &[
     smooth(
@@ -18,7 +33,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 1, 1, 2]> y = crop(x = tensor<fp32, [1, 1, 2, 3]>([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]]), crop_height = tensor<int32, [2]>([1, 0]), crop_width = tensor<int32, [2]>([0, 1]));",
             &[&[4.0, 5.0]],
         )],
-    ),
+    ).batch(Batch::Leading(&["x"], 2)),
     smooth(
         "slice_by_index",
         slice_by_index,
@@ -36,7 +51,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[2.0, 4.0]],
             ),
         ],
-    ),
+    ).batch(BY_RANGE),
     smooth(
         "slice_by_size",
         slice_by_size,
@@ -44,7 +59,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 2]> y = slice_by_size(x = tensor<fp32, [2, 3]>([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), begin = tensor<int32, [2]>([1, 1]), size = tensor<int32, [2]>([1, -1]));",
             &[&[5.0, 6.0]],
         )],
-    ),
+    ).batch(BY_RANGE),
     smooth(
         "slice_update",
         slice_update,
@@ -58,7 +73,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[10.0, 2.0, 20.0, 4.0]],
             ),
         ],
-    ),
+    ).batch(BY_RANGE),
 ];
 
 /// The elements `start`, `start + step`, … along one axis.

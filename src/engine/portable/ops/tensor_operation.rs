@@ -5,6 +5,7 @@ use candle_core::{DType as Candle, Device, Tensor};
 use super::indexing::rearrange;
 use super::{Op, discrete, integers, one, sample, shapes, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::{Absent, Batch};
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::value::Value;
@@ -18,7 +19,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [3, 3]> y = band_part(x = tensor<fp32, [3, 3]>([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]), lower = int32(1), upper = int32(0));",
             &[&[1.0, 0.0, 0.0, 4.0, 5.0, 0.0, 0.0, 8.0, 9.0]],
         )],
-    ),
+    ).batch(Batch::Leading(&["x"], 2)),
     smooth(
         "concat",
         concat,
@@ -36,7 +37,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[1.0, 3.0, 2.0, 4.5]],
             ),
         ],
-    ),
+    ).batch(Batch::Axes(&["values"], "axis", Absent::Nothing)),
     smooth(
         "cumsum",
         cumsum,
@@ -54,7 +55,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[0.0, 1.0, 3.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Axes(&["x"], "axis", Absent::Axis(0))),
     discrete(
         "fill",
         fill,
@@ -76,7 +77,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2]> y = fill_like(ref_tensor = tensor<int32, [2]>([7, 8]), value = fp32(2.5));",
             &[&[2.5, 2.5]],
         )],
-    ),
+    ).batch(Batch::Extents(&["ref_tensor"])),
     discrete(
         "non_zero",
         non_zero,
@@ -98,7 +99,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[0.0, 1.0, 0.0, 0.0, 1.0, 0.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Axes(&["indices"], "axis", Absent::AddedLast)),
     smooth(
         "pad",
         pad,
@@ -116,7 +117,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[1.0, 1.0, 1.0, 2.0, 3.0, 3.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Leading(&["x"], 0)),
     discrete(
         "range_1d",
         range_1d,
@@ -144,7 +145,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<int32, [2]> y = shape(x = tensor<fp32, [1, 2]>([[1.0, 2.0]]));",
             &[&[1.0, 2.0]],
         )],
-    ),
+    ).batch(Batch::Extents(&["x"])),
     smooth(
         "split",
         split,
@@ -158,7 +159,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[1.0, 3.0], &[2.0, 4.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Axes(&["x"], "axis", Absent::Nothing)),
     smooth(
         "stack",
         stack,
@@ -166,7 +167,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2, 2]> y = stack(values = (tensor<fp32, [2]>([1.0, 2.0]), tensor<fp32, [2]>([3.0, 4.5])), axis = int32(-1));",
             &[&[1.0, 3.0, 2.0, 4.5]],
         )],
-    ),
+    ).batch(Batch::Axes(&["values"], "axis", Absent::Added)),
     smooth(
         "tile",
         tile,
@@ -174,7 +175,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2, 4]> y = tile(x = tensor<fp32, [1, 2]>([[1.0, 2.0]]), reps = tensor<int32, [2]>([2, 2]));",
             &[&[1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0]],
         )],
-    ),
+    ).batch(Batch::Lists(&["x"], &[("reps", 1)])),
 ];
 
 /// A tensor of `shape` filled with the single element of `value` (0.0 if there is none).

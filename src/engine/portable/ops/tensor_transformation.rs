@@ -5,6 +5,7 @@ use candle_core::{Device, Tensor};
 use super::indexing::rearrange;
 use super::{Op, one, sample, sample_of, shapes, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::{Absent, Batch, Group, Lane, moved};
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::value::Value;
@@ -32,7 +33,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[1.0, 3.0, 5.0, 7.0, 2.0, 4.0, 6.0, 8.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Fold(&[("x", 0)], &[0])),
     smooth(
         "expand_dims",
         expand_dims,
@@ -40,7 +41,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 2, 1]> y = expand_dims(x = tensor<fp32, [2]>([1.0, 2.0]), axes = tensor<int32, [2]>([0, -1]));",
             &[&[1.0, 2.0]],
         )],
-    ),
+    ).batch(Batch::Reshape(&["x"])),
     smooth(
         "flatten2d",
         flatten2d,
@@ -48,7 +49,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 4]> y = flatten2d(x = tensor<fp32, [1, 2, 2]>([[[1.0, 2.0], [3.0, 4.5]]]), axis = int32(1));",
             &[&[1.0, 2.0, 3.0, 4.5]],
         )],
-    ),
+    ).batch(Batch::Reshape(&["x"])),
     smooth(
         "pixel_shuffle",
         |call, _| depth_to_space(call, "upscale_factor", false),
@@ -56,7 +57,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 2, 2, 2]> y = pixel_shuffle(x = tensor<fp32, [1, 8, 1, 1]>([[[[1.0]], [[2.0]], [[3.0]], [[4.0]], [[5.0]], [[6.0]], [[7.0]], [[8.0]]]]), upscale_factor = int32(2));",
             &[&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]],
         )],
-    ),
+    ).batch(Batch::Fold(&[("x", 0)], &[0])),
     smooth(
         "pixel_unshuffle",
         |call, _| space_to_depth(call, "downscale_factor", false),
@@ -64,7 +65,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 4, 1, 1]> y = pixel_unshuffle(x = tensor<fp32, [1, 1, 2, 2]>([[[[1.0, 2.0], [3.0, 4.5]]]]), downscale_factor = uint32(2));",
             &[&[1.0, 2.0, 3.0, 4.5]],
         )],
-    ),
+    ).batch(Batch::Fold(&[("x", 0)], &[0])),
     smooth(
         "reshape",
         reshape,
@@ -83,7 +84,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Reshape(&["x"])),
     smooth(
         "reshape_like",
         reshape_like,
@@ -91,7 +92,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2, 2, 1]> y = reshape_like(x = tensor<fp32, [4]>([1.0, 2.0, 3.0, 4.5]), ref_tensors = (tensor<fp32, [2, 5]>([[0.0, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0]]), tensor<fp32, [3, 2, 1]>([[[0.0], [0.0]], [[0.0], [0.0]], [[0.0], [0.0]]])), begins = (int32(0), int32(1)), ends = (int32(1), int32(0)), end_masks = (bool(false), bool(true)));",
             &[&[1.0, 2.0, 3.0, 4.5]],
         )],
-    ),
+    ).batch(Batch::Reshape(&["x", "ref_tensors"])),
     smooth(
         "reverse",
         reverse,
@@ -105,7 +106,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[5.0, 4.0, 2.0, 1.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Axes(&["x"], "axes", Absent::All)),
     smooth(
         "reverse_sequence",
         reverse_sequence,
@@ -121,7 +122,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [2, 3]> y = sliding_windows(x = tensor<fp32, [5]>([1.0, 2.0, 3.0, 4.0, 5.0]), axis = int32(0), size = int32(3), stride = int32(2));",
             &[&[1.0, 2.0, 3.0, 3.0, 4.0, 5.0]],
         )],
-    ),
+    ).batch(Batch::Axes(&["x"], "axis", Absent::Nothing)),
     smooth(
         "space_to_batch",
         space_to_batch,
@@ -137,7 +138,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 8, 1, 1]> y = space_to_depth(x = tensor<fp32, [1, 2, 2, 2]>([[[[1.0, 3.0], [5.0, 7.0]], [[2.0, 4.0], [6.0, 8.0]]]]), block_size = int32(2));",
             &[&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]],
         )],
-    ),
+    ).batch(Batch::Fold(&[("x", 0)], &[0])),
     smooth(
         "squeeze",
         squeeze,
@@ -151,7 +152,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[1.0, 2.0]],
             ),
         ],
-    ),
+    ).batch(Batch::Reshape(&["x"])),
     smooth(
         "transpose",
         transpose,
@@ -159,7 +160,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [3, 1, 2]> y = transpose(x = tensor<fp32, [1, 2, 3]>([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]), perm = tensor<int32, [3]>([-1, 0, 1]));",
             &[&[1.0, 4.0, 2.0, 5.0, 3.0, 6.0]],
         )],
-    ),
+    ).batch(Batch::Own(transpose_together)),
 ];
 
 fn expand_dims(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
@@ -197,6 +198,18 @@ fn transpose(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
         fail!("{order:?} is not an order of the axes of {:?}", x.dims());
     }
     one(x.permute(order)?)
+}
+
+fn transpose_together(mut group: Group, ctx: &mut Ctx) -> Result<Option<Vec<Lane>>> {
+    let (rank, order) = match (group.only(&["x"]), group.rank("x")) {
+        (true, Some(rank)) => (rank, group.ints("perm")?.unwrap_or_default()),
+        _ => return Ok(None),
+    };
+    let Ok(order) = moved(&order, rank) else {
+        return Ok(None);
+    };
+    group.set_ints("perm", &[&[0], order.as_slice()].concat())?;
+    group.whole(ctx)
 }
 
 fn flatten2d(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {

@@ -13,7 +13,7 @@ use crate::numeric::{Array, DType};
 use crate::package::{Bundle, Description};
 
 /// The sample as a function: its statements, with the results of the last one returned.
-fn program(sample: &Sample) -> mil::Program {
+pub fn program(sample: &Sample) -> mil::Program {
     let text = format!(
         "program(1.3)\n{{\n func main<ios{}>(state<tensor<fp32, [2]>> cache) {{\n{}\n}} -> (cache);\n}}",
         sample.opset, sample.call
@@ -48,12 +48,12 @@ fn run(
     Ok(outputs.iter().map(|name| results[name].clone()).collect())
 }
 
-fn samples() -> impl Iterator<Item = (&'static Op, &'static Sample)> {
+pub fn samples() -> impl Iterator<Item = (&'static Op, &'static Sample)> {
     all().flat_map(|op| op.samples.iter().map(move |sample| (op, sample)))
 }
 
 /// Runs `check` on every sample and fails with all that went wrong.
-fn each(check: impl Fn(&Op, &Sample) -> Result<(), String>) {
+pub fn each(check: impl Fn(&Op, &Sample) -> Result<(), String>) {
     let wrong: Vec<String> = samples()
         .filter_map(|(op, sample)| {
             let error = check(op, sample).err()?;

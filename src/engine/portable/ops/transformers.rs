@@ -5,6 +5,7 @@ use candle_core::{DType as Candle, Device, Tensor};
 use super::linear::batched;
 use super::{Op, one, sample, shapes, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::Batch;
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::kernels;
@@ -28,7 +29,7 @@ pub(super) const OPS: &[Op] = &[smooth(
             &[&[4.0]],
         ),
     ],
-)];
+).batch(Batch::Leading(&["query", "key", "value", "attn_mask"], 2))];
 
 /// softmax(Q Kᵀ / √E + mask) V. A boolean mask is true where to attend; a float mask is added.
 fn attention(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
