@@ -13,4 +13,5 @@ mod serve;
 mod sessions;
 mod terminal;
 mod tidy;
+mod trace;
 mod training;

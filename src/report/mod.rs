@@ -10,7 +10,7 @@ mod plot_text;
 mod table;
 mod text;
 
-pub use number::format_number;
+pub use number::{format_bytes, format_number};
 pub use plot::{Plot, Series};
 pub use table::{Align, Cell, Column, Table};
 pub use text::{bar, sparkline, visible, visible_bytes};

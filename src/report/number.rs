@@ -12,6 +12,18 @@ pub fn format_number(value: f64, digits: usize) -> String {
     trim_zeros(&with_decimals(value, decimals(size, digits)))
 }
 
+/// A size in bytes, decimal units: "0 B", "1.5 kB", "270 MB".
+pub fn format_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut size = bytes as f64;
+    let mut unit = 0;
+    while size >= 999.5 && unit + 1 < UNITS.len() {
+        size /= 1000.0;
+        unit += 1;
+    }
+    format!("{} {}", format_number(size, 3), UNITS[unit])
+}
+
 /// A column of floats: all with the decimals that give its largest one `digits` significant digits;
 /// what would vanish so is written scientifically.
 pub(super) fn format_column(values: &[f64], digits: usize) -> Vec<String> {
@@ -83,6 +95,20 @@ fn trim_zeros(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_in_bytes() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1500, "1.5 kB"),
+            (999_600, "1 MB"),
+            (270_123_456, "270 MB"),
+            (u64::MAX, "18446744 TB"),
+        ] {
+            assert_eq!(format_bytes(bytes), text);
+        }
+    }
 
     #[test]
     fn single_numbers() {

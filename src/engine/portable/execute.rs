@@ -12,12 +12,14 @@ use super::ops::Op;
 use super::plan::{Action, BlockPlan, Plan, Source, Sources, Step};
 use super::state::States;
 use super::value::Value;
+use super::watch::Watch;
 use crate::diag::{Context, Error, Interrupt, Result};
 use crate::fail;
 use crate::mil::{self, Type};
 use crate::numeric::{Array, DType, Rng};
 
 /// What surrounds the evaluation of a program.
+#[derive(Clone, Copy)]
 pub struct Scope<'a> {
     /// Loads an immediate or blob literal.
     pub load: &'a (dyn Fn(&mil::Value) -> Result<Array> + Sync),
@@ -29,6 +31,7 @@ pub struct Scope<'a> {
     pub interrupt: &'a Interrupt,
     pub limits: Limits,
     pub draws: &'a Draws,
+    pub watch: Watch<'a>,
 }
 
 /// Random streams for operations without a seed: each call takes the next one.
@@ -108,6 +111,11 @@ impl Schedule {
 
     pub fn overrides(&self) -> impl Iterator<Item = &str> {
         self.overrides.keys().map(String::as_str)
+    }
+
+    /// Slots that are full before the first step.
+    pub fn given(&self) -> impl Iterator<Item = usize> {
+        self.overrides.values().chain(&self.constants).copied()
     }
 }
 
@@ -196,7 +204,8 @@ pub fn constant(plan: &Plan, slot: usize, scope: &Scope, keep: Keep) -> Result<V
         return Ok(values[index].clone());
     }
     let mut states = States::new(&[], scope.float, scope.device)?;
-    let mut ctx = Ctx::new(plan, scope, &mut states);
+    let unwatched = scope.unwatched();
+    let mut ctx = Ctx::new(plan, &unwatched, &mut states);
     ctx.stored = keep == Keep::Stored;
     let part = match step.decompresses() {
         true => Keep::Stored,
@@ -319,9 +328,11 @@ impl<'a> Ctx<'a> {
             self.slots[*slot] = Some(value);
         }
         let outer = std::mem::replace(&mut self.nested, true);
+        self.scope.watch.enters(index);
         for step in &block.steps {
             self.step(step)?;
         }
+        self.scope.watch.leaves();
         (self.blocks, self.nested) = (blocks, outer);
         block.outputs.iter().map(|slot| self.take(*slot)).collect()
     }
@@ -381,6 +392,7 @@ impl<'a> Ctx<'a> {
     /// Evaluates one step and stores its results.
     fn step(&mut self, step: &'a Step) -> Result<()> {
         self.scope.interrupt.check()?;
+        self.scope.watch.starts(step);
         let values = match &step.action {
             Action::Constant(value) => vec![self.constant(step, value)?],
             Action::Op(op) => {
@@ -406,7 +418,7 @@ impl<'a> Ctx<'a> {
                 .with_context(|| format!("result \"{}\"", step.label))?;
             self.slots[*slot] = Some(value);
         }
-        Ok(())
+        self.scope.watch.ends(step, &self.slots)
     }
 
     fn args<'s>(&self, step: &'s Step) -> Result<Vec<(&'s str, Arg)>> {

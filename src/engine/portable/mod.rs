@@ -11,11 +11,14 @@ mod kernels;
 pub mod ops;
 mod plan;
 mod state;
+mod trace;
 mod value;
+mod watch;
 
 pub use call::Call;
 pub use execute::Ctx;
 pub use state::States;
+pub use trace::{Drift, Event, NonFinite, OpTotal, Seen, Stats, Trace, TraceOptions};
 pub use value::Value;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +35,7 @@ use crate::numeric::{Array, DType};
 use crate::package::{Bundle, Description, FeatureKind, FunctionDescription};
 use execute::{Draws, Keep, Schedule, Scope};
 use plan::Plan;
+use watch::Watch;
 
 pub use plan::unsupported;
 
@@ -251,6 +255,7 @@ fn scope<'a>(
         float: float(options.precision),
         faithful: options.precision == Precision::Faithful,
         interrupt: &options.interrupt,
+        watch: Watch::default(),
     }
 }
 

@@ -111,6 +111,11 @@ impl Step {
         reads
     }
 
+    /// Whether it computes, rather than being a `const`.
+    pub fn is_op(&self) -> bool {
+        matches!(self.action, Action::Op(_))
+    }
+
     /// Whether the step makes a weight dense: its arguments are wanted as they are stored.
     pub fn decompresses(&self) -> bool {
         matches!(self.action, Action::Op(op) if op.name.starts_with("constexpr_"))

@@ -88,6 +88,21 @@ impl States {
         self.buffers.is_empty()
     }
 
+    /// The same buffers, floats as `float`.
+    pub fn computing_in(&self, float: Candle) -> Result<Self> {
+        let buffers = self.buffers.iter().map(|(name, (dtype, tensor))| {
+            let tensor = match dtype.is_float() {
+                true => tensor.to_dtype(float)?,
+                false => tensor.clone(),
+            };
+            Ok((name.clone(), (*dtype, tensor)))
+        });
+        Ok(Self {
+            buffers: buffers.collect::<Result<_>>()?,
+            examples: self.examples,
+        })
+    }
+
     pub fn get(&self, name: &str) -> Result<Value> {
         let (dtype, tensor) = self.buffers.get(name).ok_or_else(|| self.unknown(name))?;
         Ok(Value::Tensor {

@@ -15,6 +15,7 @@ mod runs;
 mod samples;
 mod students;
 mod text;
+mod tracing;
 mod training;
 
 /// Every topic, in the order of the help.
@@ -22,6 +23,7 @@ pub(super) const TOPICS: &[Topic] = &[
     basics::TOPIC,
     models::TOPIC,
     logits::TOPIC,
+    tracing::TOPIC,
     judges::TOPIC,
     students::TOPIC,
     training::TOPIC,
