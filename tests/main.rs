@@ -1,6 +1,7 @@
 //! The one integration test binary; a module a topic.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod batch;
 mod cli;
 mod engine;
 mod examples;

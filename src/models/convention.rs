@@ -17,8 +17,8 @@ pub struct Convention {
     pub ids: String,
     /// Whether that input has a batch extent.
     pub batched: bool,
-    /// Rows that one call may take.
-    pub batch_max: usize,
+    /// Rows that one call takes, at least and at most.
+    pub batch: (usize, usize),
     /// The one length it takes, if fixed.
     pub length_fixed: Option<usize>,
     pub length_max: usize,
@@ -52,11 +52,11 @@ impl Convention {
                 ids.shapes()
             ),
         };
-        let batch_max = if batched { bounds[0].1 } else { 1 };
+        let (fewest, most) = if batched { bounds[0] } else { (1, 1) };
         Ok(Self {
             ids: ids.name.clone(),
             batched,
-            batch_max,
+            batch: (fewest.max(1), most.max(1)),
             length_fixed: (length.0 == length.1).then_some(length.1),
             length_max: length.1,
             attention_mask,
@@ -64,13 +64,17 @@ impl Convention {
         })
     }
 
-    /// The rows in portions that one call can take.
+    /// The rows in portions that are run in one pass.
     pub fn batches<'r, 'i>(&self, rows: &'r [&'i [u32]]) -> impl Iterator<Item = &'r [&'i [u32]]> {
-        rows.chunks(self.batch_max.clamp(1, BATCH_MAX))
+        let longest = rows.iter().map(|r| r.len()).max().unwrap_or(0);
+        let length = self.length_fixed.unwrap_or(longest).max(1);
+        let fitting = (TOKENS_MAX / length).min(BATCH_MAX);
+        rows.chunks(fitting.max(self.batch.0))
     }
 
-    /// Rows of ids as the model's inputs, padded on the right to a common or the fixed length.
-    pub fn inputs(&self, rows: &[&[u32]]) -> Result<Features> {
+    /// Rows of ids as calls of the model, padded on the right to a common or the fixed length. Where one
+    /// call does not take all rows, several share them evenly; the last is filled up with rows of zeros.
+    pub fn calls(&self, rows: &[&[u32]]) -> Result<Calls> {
         let longest = rows.iter().map(|r| r.len()).max().unwrap_or(0);
         if longest == 0 || longest > self.length_max {
             fail!(
@@ -79,15 +83,32 @@ impl Convention {
             );
         }
         let length = self.length_fixed.unwrap_or(longest);
-        let padded = |row: &&[u32]| {
+        let (fewest, most) = self.batch;
+        let count = rows.len().div_ceil(most);
+        let each = rows.len().div_ceil(count).max(fewest);
+        let inputs = rows
+            .chunks(each)
+            .map(|part| self.inputs(part, each, length));
+        Ok(Calls {
+            rows: each,
+            length,
+            inputs: inputs.collect::<Result<_>>()?,
+        })
+    }
+
+    /// The inputs of one call that takes `count` rows of `length` tokens.
+    fn inputs(&self, rows: &[&[u32]], count: usize, length: usize) -> Result<Features> {
+        let empty: &[u32] = &[];
+        let rows = rows.iter().copied().chain(std::iter::repeat(empty));
+        let padded = |row: &[u32]| {
             let ids = row.iter().map(|id| i64::from(*id));
             ids.chain(std::iter::repeat(0))
                 .take(length)
                 .collect::<Vec<_>>()
         };
-        let ids: Vec<i64> = rows.iter().flat_map(padded).collect();
+        let ids: Vec<i64> = rows.take(count).flat_map(padded).collect();
         let shape = match self.batched {
-            true => vec![rows.len(), length],
+            true => vec![count, length],
             false => vec![length],
         };
         let mut inputs = Features::new();
@@ -106,8 +127,21 @@ impl Convention {
     }
 }
 
+/// Rows as calls of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Calls {
+    /// Rows in each call.
+    pub rows: usize,
+    /// Tokens in each row, the padding included.
+    pub length: usize,
+    pub inputs: Vec<Features>,
+}
+
 /// Rows run together at most, so that memory stays bounded whatever is asked.
 const BATCH_MAX: usize = 64;
+
+/// Tokens run together at most: more of them make a matrix product no faster.
+const TOKENS_MAX: usize = 2048;
 
 fn token_input(function: &FunctionDescription) -> Result<&Feature> {
     let ints: Vec<&Feature> = function

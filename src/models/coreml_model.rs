@@ -193,14 +193,41 @@ impl CoreMLModelWrapper {
         let mut logits = Vec::with_capacity(rows.len());
         for chunk in convention.batches(rows) {
             self.interrupt.check()?;
-            let inputs = convention.inputs(chunk)?;
-            let mut outputs = self.engine.predict(&self.function, &inputs, None)?;
-            let Some(output) = outputs.remove(&convention.logits) else {
-                fail!("the model gave no \"{}\"", convention.logits);
-            };
-            logits.extend(per_row(&output, chunk)?);
+            logits.extend(self.forward_together(&convention, chunk)?);
         }
         Ok(logits)
+    }
+
+    fn forward_together(
+        &self,
+        convention: &Convention,
+        rows: &[&[u32]],
+    ) -> Result<Vec<Array2<f32>>> {
+        let calls = convention.calls(rows)?;
+        let outputs = self.engine.predict_batch(&self.function, &calls.inputs)?;
+        let mut logits = Vec::with_capacity(rows.len());
+        for (output, rows) in outputs.iter().zip(rows.chunks(calls.rows)) {
+            let Some(output) = output.get(&convention.logits) else {
+                fail!("the model gave no \"{}\"", convention.logits);
+            };
+            logits.extend(per_row(output, calls.rows, rows)?);
+        }
+        let last_only = logits.iter().all(|l| l.nrows() == 1);
+        let padded = rows.iter().find(|row| row.len() < calls.length);
+        match (padded, convention.length_fixed) {
+            (Some(row), Some(length)) if last_only && row.len() > 1 => fail!(
+                "the model gives the logits of position {length} only, a row has {} tokens",
+                row.len()
+            ),
+            // The padding would stand where the logits are of.
+            (Some(_), None) if last_only => {
+                let alone = rows
+                    .iter()
+                    .map(|row| self.forward_together(convention, &[row]));
+                Ok(alone.collect::<Result<Vec<_>>>()?.concat())
+            }
+            _ => Ok(logits),
+        }
     }
 
     /// Samples a continuation of each prompt.
@@ -238,16 +265,13 @@ fn portable_options(options: &LoadOptions) -> Options {
     }
 }
 
-/// Cuts `[batch, length, vocab]` (leading ones may be missing) into rows, without the padding.
-fn per_row(output: &Array, rows: &[&[u32]]) -> Result<Vec<Array2<f32>>> {
+/// Cuts `[batch, length, vocab]` (leading ones may be missing) of `count` rows into `rows`, without the
+/// padding.
+fn per_row(output: &Array, count: usize, rows: &[&[u32]]) -> Result<Vec<Array2<f32>>> {
     let vocab = output.shape().last().copied().unwrap_or(0);
-    let per_row = output.len() / rows.len().max(1);
+    let per_row = output.len() / count.max(1);
     if vocab == 0 || !per_row.is_multiple_of(vocab) {
-        fail!(
-            "logits have shape {:?} for {} rows",
-            output.shape(),
-            rows.len()
-        );
+        fail!("logits have shape {:?} for {count} rows", output.shape());
     }
     let values = output.to_f32s();
     let cut = |(chunk, row): (&[f32], &&[u32])| {

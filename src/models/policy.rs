@@ -8,10 +8,13 @@ use ndarray::Array2;
 
 use super::convention::Convention;
 use crate::diag::{Error, Interrupt, Result};
+use crate::engine::Features;
 use crate::engine::device::scoped;
+use crate::engine::portable::batch::Lane;
 use crate::engine::portable::{Bound, Value};
 use crate::fail;
 use crate::generate::NextLogits;
+use crate::numeric::Array;
 use crate::objectives::logprobs;
 
 /// A program with the weights it is run with.
@@ -93,21 +96,17 @@ impl Policy {
         })
     }
 
-    /// One call of the program: `[rows, longest, vocab]`.
+    /// The rows in one pass: `[rows, longest, vocab]`.
     fn run(&self, rows: &[&[u32]], longest: usize) -> Result<Tensor> {
-        let mut inputs = BTreeMap::new();
-        for (name, array) in self.convention.inputs(rows)? {
-            inputs.insert(name, Value::host(array));
-        }
-        let mut outputs = self
-            .bound
-            .run(&inputs, &self.given, &mut self.bound.states()?)?;
+        let calls = self.convention.calls(rows)?;
+        let mut outputs = self.outputs(&calls.inputs)?;
         let Some(logits) = outputs.remove(&self.convention.logits) else {
             fail!("the model gave no \"{}\"", self.convention.logits);
         };
         let logits = logits.tensor()?.clone();
         let vocab = logits.dim(D::Minus1)?;
-        let logits = logits.reshape((rows.len(), (), vocab))?;
+        let filled = (calls.rows * calls.inputs.len(), (), vocab);
+        let logits = logits.reshape(filled)?.narrow(0, 0, rows.len())?;
         let got = logits.dim(1)?;
         match got.cmp(&longest) {
             std::cmp::Ordering::Equal => Ok(logits),
@@ -122,6 +121,26 @@ impl Policy {
                 )
             }
         }
+    }
+}
+
+impl Policy {
+    /// The results of one call, or of several with an axis for these in front.
+    fn outputs(&self, calls: &[Features]) -> Result<BTreeMap<String, Value>> {
+        let value = |array: &Array| Ok(Value::host(array.clone()));
+        if let [only] = calls {
+            let inputs = only
+                .iter()
+                .map(|(name, array)| Ok((name.clone(), value(array)?)));
+            let inputs = inputs.collect::<Result<_>>()?;
+            return self
+                .bound
+                .run(&inputs, &self.given, &mut self.bound.states()?);
+        }
+        let lanes = Lane::of_features(calls, |_, array| value(array))?;
+        let mut states = self.bound.states_of(calls.len())?;
+        self.bound
+            .run_batch(calls.len(), &lanes, &self.given, &mut states)
     }
 }
 

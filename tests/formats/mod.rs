@@ -20,7 +20,7 @@ pub fn models() -> Option<PathBuf> {
 }
 
 /// Every file or folder below `root` that `keep` wants; wanted folders are not entered.
-fn find(root: &Path, keep: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
+pub fn find(root: &Path, keep: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut entries: Vec<PathBuf> = std::fs::read_dir(root)
         .unwrap()
@@ -37,7 +37,7 @@ fn find(root: &Path, keep: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
     found
 }
 
-fn has_extension(path: &Path, extension: &str) -> bool {
+pub fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|e| e == extension)
 }
 

@@ -140,8 +140,7 @@ fn needed_steps(plan: &Plan, given: &BTreeSet<usize>, varying: &BTreeSet<usize>)
             .iter()
             .any(|s| wanted.contains(s) && !given.contains(s));
         let varies = step.outputs.iter().any(|s| varying.contains(s));
-        let writes = step.has_effect() && step.outputs.is_empty();
-        if writes || (makes && (varies || step.has_effect())) {
+        if step.writes() || (makes && (varies || step.has_effect())) {
             wanted.extend(step.reads());
             needed.push(i);
         }

@@ -121,6 +121,12 @@ impl Step {
         matches!(self.action, Action::Op(op) if op.name.starts_with("constexpr_"))
     }
 
+    /// Whether the step, or one of its blocks, writes a state.
+    pub fn writes(&self) -> bool {
+        let own = matches!(self.action, Action::Op(op) if op.name == "write_state");
+        own || self.blocks.iter().flat_map(|b| &b.steps).any(Step::writes)
+    }
+
     /// Whether the step must run each time: it reads or writes a state, or draws random numbers.
     pub fn has_effect(&self) -> bool {
         let own = match self.action {

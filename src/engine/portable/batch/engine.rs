@@ -85,7 +85,7 @@ impl Portable {
         }
         let mut outputs = vec![Features::new(); examples.len()];
         for members in alike.values() {
-            let inputs: Vec<&Features> = members.iter().map(|i| &prepared[*i]).collect();
+            let inputs: Vec<Features> = members.iter().map(|i| prepared[*i].clone()).collect();
             for (i, made) in members.iter().zip(self.predict_alike(function, &inputs)?) {
                 outputs[*i] = made;
             }
@@ -93,18 +93,15 @@ impl Portable {
         Ok(outputs)
     }
 
-    fn predict_alike(&self, function: &str, examples: &[&Features]) -> Result<Vec<Features>> {
+    fn predict_alike(&self, function: &str, examples: &[Features]) -> Result<Vec<Features>> {
         let described = self.bundle.description.function(function)?;
         let Function {
             plan,
             schedule,
             apart,
         } = self.function(function)?;
-        let mut lanes = BTreeMap::new();
-        for name in examples.iter().take(1).flat_map(|inputs| inputs.keys()) {
-            let arrays: Vec<&Array> = examples.iter().map(|inputs| &inputs[name]).collect();
-            lanes.insert(name.clone(), self.lane(plan, name, &arrays)?);
-        }
+        let value = |name: &str, array: &Array| self.value(plan, name, array.clone());
+        let lanes = Lane::of_features(examples, value)?;
         let load = |value: &mil::Value| self.bundle.resolve(value);
         let program = Program {
             plan,
@@ -128,17 +125,6 @@ impl Portable {
         results
             .map(|values| features(plan, described, values))
             .collect()
-    }
-
-    /// An input of several examples; one that is the same for all is shared.
-    fn lane(&self, plan: &super::super::plan::Plan, name: &str, arrays: &[&Array]) -> Result<Lane> {
-        let value = |array: &Array| self.value(plan, name, array.clone());
-        match arrays {
-            [first, rest @ ..] if rest.iter().all(|array| array == first) => {
-                Ok(Lane::shared(value(first)?))
-            }
-            _ => Lane::together(arrays.iter().map(|a| value(a)).collect::<Result<_>>()?),
-        }
     }
 }
 

@@ -1,13 +1,16 @@
 //! A value as the examples of a batch see it, divided and put together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::Tensor;
 
 use super::apart;
 use crate::diag::Result;
+use crate::engine::Features;
 use crate::engine::portable::Value;
 use crate::fail;
+use crate::numeric::Array;
 
 /// A value that all examples share, or one that has a leading axis with an entry for each.
 ///
@@ -69,6 +72,31 @@ impl Lane {
     /// The results of all examples as one.
     pub fn together(examples: Vec<Value>) -> Result<Self> {
         Ok(Self::batched(joined(examples)?))
+    }
+
+    /// The inputs of several examples, by name: one that is the same for all is shared. `value` reads an
+    /// array.
+    pub fn of_features(
+        examples: &[Features],
+        value: impl Fn(&str, &Array) -> Result<Value>,
+    ) -> Result<BTreeMap<String, Self>> {
+        let mut lanes = BTreeMap::new();
+        for name in examples.iter().take(1).flat_map(BTreeMap::keys) {
+            let arrays = examples.iter().map(|inputs| match inputs.get(name) {
+                Some(array) => Ok(array),
+                None => fail!("an example has no input \"{name}\""),
+            });
+            let arrays: Vec<&Array> = arrays.collect::<Result<_>>()?;
+            let lane = match arrays.iter().all(|array| *array == arrays[0]) {
+                true => Self::shared(value(name, arrays[0])?),
+                false => {
+                    let values = arrays.into_iter().map(|array| value(name, array));
+                    Self::together(values.collect::<Result<_>>()?)?
+                }
+            };
+            lanes.insert(name.clone(), lane);
+        }
+        Ok(lanes)
     }
 }
 
