@@ -9,6 +9,7 @@ mod formats;
 mod gradients;
 mod inspect;
 mod objectives;
+mod recompression;
 mod reference;
 mod serve;
 mod sessions;

@@ -11,12 +11,12 @@ use rlaif_repl::models::{
 };
 use rlaif_repl::objectives::{Loss, Objective as _, Sft, SftBatch, scalar};
 use rlaif_repl::optim::{AdamWOptions, check_gradients};
-use rlaif_repl::package::update_in_place;
+use rlaif_repl::package::{Storage, update_in_place};
 use rlaif_repl::tokenizer::{Tokenizer, train_bpe};
 
-const ROWS: [&[u32]; 2] = [&[5, 9, 20, 7, 3], &[8, 2, 11]];
+pub const ROWS: [&[u32]; 2] = [&[5, 9, 20, 7, 3], &[8, 2, 11]];
 
-fn config() -> LlamaConfig {
+pub fn config() -> LlamaConfig {
     LlamaConfig {
         vocab_size: 260,
         hidden_size: 16,
@@ -31,7 +31,7 @@ fn config() -> LlamaConfig {
     }
 }
 
-fn tokenizer() -> Tokenizer {
+pub fn tokenizer() -> Tokenizer {
     train_bpe(&["a b c"], 260, &["<eos>"]).unwrap()
 }
 
@@ -45,7 +45,7 @@ fn student(trainable: &Trainable, options: &LoadOptions) -> StudentModel {
     StudentModel::new(model(options), trainable, AdamWOptions::default(), 3).unwrap()
 }
 
-fn lora(rank: usize) -> Trainable {
+pub fn lora(rank: usize) -> Trainable {
     Trainable::Lora(LoraOptions {
         rank,
         alpha: 8.0,
@@ -54,7 +54,7 @@ fn lora(rank: usize) -> Trainable {
 }
 
 /// Learns to repeat `ROWS`.
-fn loss(policy: &Policy, _: usize) -> Result<Loss> {
+pub fn loss(policy: &Policy, _: usize) -> Result<Loss> {
     let logprobs = policy.score(&ROWS, 1.0)?.logprobs;
     let mask = candle_core::Tensor::new(&[[1u8, 1, 1, 1], [1, 1, 0, 0]], logprobs.device())?;
     Sft.loss(&SftBatch { logprobs, mask })
@@ -141,7 +141,7 @@ fn a_saved_student_says_the_same() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["s.mlpackage", "s.mlmodelc"] {
         let path = folder.path().join(name);
-        student.save(&path).unwrap();
+        student.save(&path, Storage::Same).unwrap();
         let again = CoreMLModelWrapper::load(&path, &LoadOptions::default()).unwrap();
         assert_eq!(again.forward(ROWS[0]).unwrap(), learnt, "{name}");
         assert_eq!(again.tokenizer().unwrap().vocab_size(), 257);

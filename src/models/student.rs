@@ -14,6 +14,7 @@ use crate::files;
 use crate::numeric::Array;
 use crate::objectives::{Loss, scalar};
 use crate::optim::{Accumulator, AdamW, AdamWOptions, Gradients};
+use crate::package::{Storage, StoredWeight};
 
 /// What of the student learns.
 #[derive(Debug, Clone, PartialEq)]
@@ -210,12 +211,12 @@ impl StudentModel {
         Ok(weights)
     }
 
-    /// Writes the student as a bundle, its tokenizer inside. The form is told by the extension.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        let bundle = self
-            .model
-            .bundle()
-            .with_weights(self.model.function(), &self.weights()?)?;
+    /// Writes the student as a bundle, its tokenizer inside; the form is told by the extension. Gives
+    /// how each weight that changed is stored, the least faithful first.
+    pub fn save(&self, path: &Path, storage: Storage) -> Result<Vec<StoredWeight>> {
+        let bundle = self.model.bundle();
+        let weights = self.weights()?;
+        let (bundle, stored) = bundle.with_weights(self.model.function(), &weights, storage)?;
         bundle.save(path)?;
         if let Ok(tokenizer) = self.model.tokenizer() {
             files::write_atomic(
@@ -223,6 +224,6 @@ impl StudentModel {
                 tokenizer.to_json()?.as_bytes(),
             )?;
         }
-        Ok(())
+        Ok(stored)
     }
 }

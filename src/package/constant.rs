@@ -20,11 +20,15 @@ impl Bundle {
             let known = self.program.functions.keys().map(String::as_str);
             return Err(Error::unknown("function", function, known));
         };
-        let definitions = definitions(&function.block);
-        self.weight_among(&definitions, name, CHAIN_MAX)
+        self.weight_among(&definitions(&function.block), name)
     }
 
-    fn weight_among(&self, definitions: &Definitions, name: &str, depth: usize) -> Result<Array> {
+    /// The same, by definitions that were looked up before.
+    pub(super) fn weight_among(&self, definitions: &Definitions, name: &str) -> Result<Array> {
+        self.weight_to(definitions, name, CHAIN_MAX)
+    }
+
+    fn weight_to(&self, definitions: &Definitions, name: &str, depth: usize) -> Result<Array> {
         let Some((operation, output)) = definitions.get(name) else {
             let weights = definitions.iter().filter(|(_, (op, _))| is_constant(op));
             return Err(Error::unknown(
@@ -36,7 +40,7 @@ impl Bundle {
         let Some(depth) = depth.checked_sub(1) else {
             fail!("\"{name}\" is at the end of too long a chain of compressed weights");
         };
-        let mut known = |name: &str| self.weight_among(definitions, name, depth);
+        let mut known = |name: &str| self.weight_to(definitions, name, depth);
         let mut arrays = self.evaluate(operation, &mut known)?;
         Ok(arrays.swap_remove(*output))
     }
@@ -76,9 +80,9 @@ pub fn is_constant(operation: &Operation) -> bool {
 }
 
 /// Value name → its operation and which output of it.
-type Definitions<'a> = BTreeMap<&'a str, (&'a Operation, usize)>;
+pub(super) type Definitions<'a> = BTreeMap<&'a str, (&'a Operation, usize)>;
 
-fn definitions(block: &Block) -> Definitions<'_> {
+pub(super) fn definitions(block: &Block) -> Definitions<'_> {
     let mut definitions = BTreeMap::new();
     for operation in block.operations() {
         for (i, output) in operation.outputs.iter().enumerate() {
@@ -154,19 +158,20 @@ fn evaluate(operation: &Operation, p: &mut Parameters) -> Result<Vec<Array>> {
 }
 
 /// What an operation is given, as attribute (iOS 16) or argument (iOS 18).
-struct Parameters<'a> {
-    bundle: &'a Bundle,
-    operation: &'a Operation,
-    known: &'a mut dyn FnMut(&str) -> Result<Array>,
+pub(super) struct Parameters<'a> {
+    pub bundle: &'a Bundle,
+    pub operation: &'a Operation,
+    /// The array of a value that is given by name.
+    pub known: &'a mut dyn FnMut(&str) -> Result<Array>,
 }
 
 impl Parameters<'_> {
-    fn array(&mut self, name: &str) -> Result<Array> {
+    pub fn array(&mut self, name: &str) -> Result<Array> {
         let missing = || Error::new(format!("the parameter \"{name}\" is missing"));
         self.optional(name)?.ok_or_else(missing)
     }
 
-    fn optional(&mut self, name: &str) -> Result<Option<Array>> {
+    pub fn optional(&mut self, name: &str) -> Result<Option<Array>> {
         let array = |value: &Value| self.bundle.resolve(value);
         let argument = self.operation.inputs.get(name).map(|a| a.bindings());
         match (argument, self.operation.attributes.get(name)) {
@@ -177,13 +182,13 @@ impl Parameters<'_> {
         }
     }
 
-    fn integer(&mut self, name: &str) -> Result<Option<i64>> {
+    pub fn integer(&mut self, name: &str) -> Result<Option<i64>> {
         let array = self.optional(name)?;
         Ok(array.and_then(|array| array.to_i64s().first().copied()))
     }
 
     /// The parameter `shape` of iOS 16's forms; those of iOS 18 have none.
-    fn shape(&mut self) -> Result<Option<Vec<usize>>> {
+    pub fn shape(&mut self) -> Result<Option<Vec<usize>>> {
         let Some(array) = self.optional("shape")? else {
             return Ok(None);
         };

@@ -1,71 +1,234 @@
-//! New values for the weights of a bundle: in a copy, or in its weight file.
+//! New values for the weights of a bundle, in a copy of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
 
 use super::Bundle;
+use super::constant::{definitions, is_constant};
+use super::emit::{Emitter, Form};
+use super::encoded::Reader;
 use crate::diag::{Context, Error, Kind, Result};
 use crate::fail;
-use crate::mil::{Attributes, Binding, Block, Data, NamedType, Operation, Value};
-use crate::numeric::{Array, pack};
+use crate::mil::{Binding, Block, Function, NamedType, Operation, Value};
+use crate::numeric::Array;
+use crate::weights::encode::{Encoded, Fidelity, Scheme, encode};
+
+/// How a weight that is given new values is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Storage {
+    /// As before: a compressed weight is compressed again in the same scheme.
+    #[default]
+    Same,
+    /// Dense.
+    Dense,
+}
+
+/// A weight that was given new values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredWeight {
+    pub name: String,
+    /// How it is stored, in words.
+    pub form: String,
+    /// How near what is stored is to what was given.
+    pub fidelity: Fidelity,
+    /// Of the dense values.
+    pub dense_bytes: u64,
+    /// As stored, scales and tables included.
+    pub bytes: u64,
+}
 
 /// See [`Bundle::with_weights`].
 pub(super) fn with_weights(
     bundle: &Bundle,
     function: &str,
     new: &BTreeMap<String, Array>,
-) -> Result<Bundle> {
-    let mut edited = bundle.clone();
-    let known = bundle.program.functions.keys().map(String::as_str);
-    let Some(target) = edited.program.functions.get_mut(function) else {
-        return Err(Error::unknown("function", function, known));
+    storage: Storage,
+) -> Result<(Bundle, Vec<StoredWeight>)> {
+    let original = known_function(bundle, function)?;
+    let definitions = definitions(&original.block);
+    let reader = Reader {
+        bundle,
+        definitions: &definitions,
     };
+    let mut edit = Edit::default();
     for (name, array) in new {
-        let Some(operation) = find(&mut target.block, name) else {
-            fail!("function \"{function}\" has no value \"{name}\"");
+        let operation = reader.definition(name)?;
+        let stored = stored(&reader, operation, array, storage);
+        if let Some(encoded) = stored.with_context(|| format!("weight \"{name}\""))? {
+            edit.push(operation, Form::of(operation, original), encoded, array)?;
+        }
+    }
+    edit.finish(bundle, function)
+}
+
+/// See [`Bundle::encoded`].
+pub(super) fn encoded(bundle: &Bundle, function: &str, name: &str) -> Result<Encoded> {
+    let function = known_function(bundle, function)?;
+    let reader = Reader {
+        bundle,
+        definitions: &definitions(&function.block),
+    };
+    reader.read(reader.definition(name)?)
+}
+
+/// See [`Bundle::compressed`].
+pub(super) fn compressed(
+    bundle: &Bundle,
+    function: &str,
+    schemes: &BTreeMap<String, Scheme>,
+) -> Result<(Bundle, Vec<StoredWeight>)> {
+    let original = known_function(bundle, function)?;
+    let definitions = definitions(&original.block);
+    let reader = Reader {
+        bundle,
+        definitions: &definitions,
+    };
+    let mut edit = Edit::default();
+    for (name, scheme) in schemes {
+        let operation = reader.definition(name)?;
+        let encoded = || -> Result<_> {
+            weight_type(operation)?;
+            let dense = reader.dense(operation)?;
+            let encoded = encode(&dense.to_f32s(), dense.shape(), dense.dtype(), scheme)?;
+            Ok((dense, encoded))
         };
-        replace(operation, name, array).with_context(|| format!("weight \"{name}\""))?;
+        let (dense, encoded) = encoded().with_context(|| format!("weight \"{name}\""))?;
+        edit.push(operation, Form::for_function(original), encoded, &dense)?;
     }
-    remove_unused(&mut target.block);
-    Ok(edited)
+    edit.finish(bundle, function)
 }
 
-/// The operation whose result `name` is, in the block or the blocks in it.
-fn find<'a>(block: &'a mut Block, name: &str) -> Option<&'a mut Operation> {
-    for operation in &mut block.operations {
-        if operation.outputs.iter().any(|output| output.name == name) {
-            return Some(operation);
-        }
-        let mut nested = operation.blocks.iter_mut();
-        if let Some(found) = nested.find_map(|block| find(block, name)) {
-            return Some(found);
-        }
-    }
-    None
+fn known_function<'a>(bundle: &'a Bundle, name: &str) -> Result<&'a Function> {
+    let known = bundle.program.functions.keys().map(String::as_str);
+    let function = bundle.program.functions.get(name);
+    function.ok_or_else(|| Error::unknown("function", name, known))
 }
 
-/// Makes `operation` a `const` of `array`.
-fn replace(operation: &mut Operation, name: &str, array: &Array) -> Result<()> {
-    let output = match &operation.outputs[..] {
-        [output] if super::is_constant(operation) => output.clone(),
+/// What is stored for a weight's new value; none if the weight is just that already.
+fn stored(
+    reader: &Reader,
+    operation: &Operation,
+    array: &Array,
+    storage: Storage,
+) -> Result<Option<Encoded>> {
+    let rounded = rounded(array, weight_type(operation)?)?;
+    let dense = operation.op == "const" || storage == Storage::Dense;
+    let is_new = |old: Array| old.bytes() != rounded.bytes();
+    if (operation.op == "const") == dense && !is_new(reader.dense(operation)?) {
+        return Ok(None);
+    }
+    match dense {
+        true => Ok(Some(Encoded::Dense(rounded))),
+        false => reader.read(operation)?.again(&array.to_f32s()).map(Some),
+    }
+}
+
+/// Name and type of the weight that `operation` gives.
+fn weight_type(operation: &Operation) -> Result<&NamedType> {
+    match &operation.outputs[..] {
+        [output] if is_constant(operation) => Ok(output),
         _ => fail!("it is a result of {}, not a weight", operation.op),
-    };
-    let array = rounded(array, &output)?;
-    let label = operation.attributes.remove("name");
-    let mut attributes = Attributes::from([("val".to_owned(), Value::array(array))]);
-    attributes.insert("name".into(), label.unwrap_or_else(|| Value::text(name)));
-    *operation = Operation {
-        op: "const".into(),
-        outputs: vec![output],
-        attributes,
-        ..Operation::default()
-    };
+    }
+}
+
+/// Weights with new definitions.
+#[derive(Default)]
+struct Edit {
+    changes: Vec<Change>,
+    report: Vec<StoredWeight>,
+}
+
+/// A weight's definition and what takes its place.
+struct Change {
+    output: NamedType,
+    label: String,
+    form: Form,
+    encoded: Encoded,
+}
+
+impl Edit {
+    /// The weight of `operation` is to be stored as `encoded`, which stands for `wanted`.
+    fn push(
+        &mut self,
+        operation: &Operation,
+        form: Form,
+        encoded: Encoded,
+        wanted: &Array,
+    ) -> Result<()> {
+        let output = weight_type(operation)?.clone();
+        let decoded = encoded.decode()?;
+        self.report.push(StoredWeight {
+            name: output.name.clone(),
+            form: encoded.describe(),
+            fidelity: Fidelity::of(&wanted.to_f32s(), &decoded),
+            dense_bytes: (decoded.len() * decoded.dtype().bytes()) as u64,
+            bytes: encoded.bytes(),
+        });
+        self.changes.push(Change {
+            output,
+            label: operation.label().to_owned(),
+            form,
+            encoded,
+        });
+        Ok(())
+    }
+
+    fn finish(mut self, bundle: &Bundle, function: &str) -> Result<(Bundle, Vec<StoredWeight>)> {
+        let mut edited = bundle.clone();
+        if let Some(target) = edited.program.functions.get_mut(function) {
+            apply(self.changes, target)?;
+        }
+        let error = |weight: &StoredWeight| weight.fidelity.relative_rms;
+        self.report.sort_by(|a, b| error(b).total_cmp(&error(a)));
+        Ok((edited, self.report))
+    }
+}
+
+fn apply(changes: Vec<Change>, function: &mut Function) -> Result<()> {
+    // First without their parts, so that the new parts may have the names of the old.
+    for change in &changes {
+        if let Some((block, at)) = find(&mut function.block, &change.output.name) {
+            block.operations[at] = Operation {
+                op: "const".into(),
+                outputs: vec![change.output.clone()],
+                ..Operation::default()
+            };
+        }
+    }
+    remove_unused(&mut function.block);
+    let outputs = function.operations().flat_map(|op| &op.outputs);
+    let mut names: BTreeSet<String> = outputs.map(|output| output.name.clone()).collect();
+    for change in changes {
+        let mut emitter = Emitter {
+            form: change.form,
+            names: &mut names,
+        };
+        let name = change.output.name.clone();
+        let mut operations = emitter
+            .emit(&change.encoded, change.output)
+            .with_context(|| format!("weight \"{name}\""))?;
+        if let Some(last) = operations.last_mut() {
+            last.attributes
+                .insert("name".into(), Value::text(change.label));
+        }
+        if let Some((block, at)) = find(&mut function.block, &name) {
+            block.operations.splice(at..=at, operations);
+        }
+    }
     Ok(())
 }
 
+/// The operation whose result `name` is: its block, or one in it, and its place there.
+fn find<'a>(block: &'a mut Block, name: &str) -> Option<(&'a mut Block, usize)> {
+    let own = |op: &Operation| op.outputs.iter().any(|output| output.name == name);
+    if let Some(at) = block.operations.iter().position(own) {
+        return Some((block, at));
+    }
+    let nested = block.operations.iter_mut().flat_map(|op| &mut op.blocks);
+    nested.into_iter().find_map(|block| find(block, name))
+}
+
 /// `array` in the declared type of the weight; a value that is not finite there is an error.
-fn rounded(array: &Array, declared: &NamedType) -> Result<Array> {
+pub(super) fn rounded(array: &Array, declared: &NamedType) -> Result<Array> {
     let (Some(dtype), Some(shape)) = (declared.ty.dtype(), declared.ty.shape()) else {
         fail!("it is not a tensor of fixed shape");
     };
@@ -108,92 +271,4 @@ fn remove_unused(block: &mut Block) {
             return;
         }
     }
-}
-
-/// Bytes to write at an offset of a weight file.
-type Patches = BTreeMap<u64, Vec<u8>>;
-
-/// See [`super::update_in_place`].
-pub(super) fn update_in_place(
-    path: &Path,
-    function: &str,
-    new: &BTreeMap<String, Array>,
-) -> Result<()> {
-    let bundle = Bundle::open(path)?;
-    let mut patches: BTreeMap<PathBuf, Patches> = BTreeMap::new();
-    let known = bundle.program.functions.keys().map(String::as_str);
-    let Some(target) = bundle.program.functions.get(function) else {
-        return Err(Error::unknown("function", function, known));
-    };
-    for (name, array) in new {
-        let place = || format!("weight \"{name}\"");
-        let mut operations = target.operations();
-        let found = operations.find(|op| op.outputs.iter().any(|o| o.name == *name));
-        let Some(operation) = found else {
-            fail!("function \"{function}\" has no value \"{name}\"");
-        };
-        let (file, offset, bytes) = patch(&bundle, operation, array).with_context(place)?;
-        let old = patches
-            .entry(file)
-            .or_default()
-            .insert(offset, bytes.clone());
-        if old.is_some_and(|old| old != bytes) {
-            fail!("{}: another new value goes to the same place", place());
-        }
-    }
-    let mut ready = Vec::new();
-    for (file, patches) in patches {
-        let write = || patched(&file, &patches);
-        ready.push((write().with_context(|| file.display().to_string())?, file));
-    }
-    for (temporary, file) in ready {
-        let persisted = temporary.persist(&file).map_err(|error| error.error);
-        persisted.with_context(|| file.display().to_string())?;
-    }
-    Ok(())
-}
-
-/// File, offset and bytes of a blob-backed constant's new value.
-fn patch(bundle: &Bundle, operation: &Operation, array: &Array) -> Result<(PathBuf, u64, Vec<u8>)> {
-    let (Some(value), Some(output)) = (operation.constant(), operation.outputs.first()) else {
-        return Err(
-            Error::new(format!("it is a result of {}, not a const", operation.op))
-                .hint("make a new bundle with the new weights and save it"),
-        );
-    };
-    let Data::Blob { path, offset } = &value.data else {
-        return Err(
-            Error::new("it is kept in the program, not in a weight file")
-                .hint("make a new bundle with the new weights and save it"),
-        );
-    };
-    let array = rounded(array, output)?;
-    let blob = bundle.weights.blob(path)?;
-    let size = blob.packed(*offset, array.dtype(), array.shape())?.len();
-    let bytes = match array.dtype().bits() {
-        ..8 => pack(&array),
-        _ => array.bytes().to_vec(),
-    };
-    if bytes.len() != size {
-        fail!("the new value takes {} bytes, expected {size}", bytes.len());
-    }
-    let data = blob.entry(*offset)?.data as u64;
-    Ok((bundle.weights.locate(path)?, data, bytes))
-}
-
-/// A copy of `file`, beside it, with the patches applied.
-fn patched(file: &Path, patches: &Patches) -> Result<tempfile::NamedTempFile> {
-    let parent = file.parent().unwrap_or(Path::new("."));
-    let mut copy = tempfile::Builder::new()
-        .prefix(".saving-")
-        .tempfile_in(parent)?;
-    std::io::copy(&mut std::fs::File::open(file)?, &mut copy)?;
-    for (offset, bytes) in patches {
-        copy.seek(SeekFrom::Start(*offset))?;
-        copy.write_all(bytes)?;
-    }
-    copy.as_file().sync_all()?;
-    copy.as_file()
-        .set_permissions(file.metadata()?.permissions())?;
-    Ok(copy)
 }

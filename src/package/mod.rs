@@ -7,7 +7,9 @@ mod derive;
 mod describe;
 mod digest;
 mod edit;
+mod emit;
 mod encode;
+mod encoded;
 mod files;
 mod flexible;
 mod interface;
@@ -15,6 +17,7 @@ mod inventory;
 mod manifest;
 mod metadata;
 mod open;
+mod overwrite;
 mod save;
 
 pub use constant::is_constant;
@@ -22,6 +25,7 @@ pub use describe::{
     Color, Description, Feature, FeatureKind, Flexibility, FunctionDescription, Metadata,
 };
 pub use digest::digest;
+pub use edit::{Storage, StoredWeight};
 pub use inventory::{WeightForm, weight_forms};
 
 use std::collections::BTreeMap;
@@ -32,6 +36,7 @@ use crate::diag::{Context, Result};
 use crate::fail;
 use crate::mil::{Data, Program, Value};
 use crate::numeric::Array;
+use crate::weights::encode::{Encoded, Scheme};
 
 /// An ML Program with its description and its weights.
 ///
@@ -112,12 +117,37 @@ impl Bundle {
         save::save(self, path)
     }
 
-    /// The bundle with new values for some weights, by value name in `function`: a `const` keeps its
-    /// dtype (values are rounded to it), a compressed weight becomes a dense `const`.
+    /// The bundle with new values for some weights, by value name in `function`; and how each that
+    /// changed is stored now, the least faithful first. A weight whose values are those that it has,
+    /// rounded to its type, stays as it is to the bit. A `const` keeps its dtype; a compressed weight
+    /// becomes what `storage` says.
     ///
     /// Fails if a name is no weight, a shape differs, or a value does not fit the weight's type.
-    pub fn with_weights(&self, function: &str, new: &BTreeMap<String, Array>) -> Result<Bundle> {
-        edit::with_weights(self, function, new)
+    pub fn with_weights(
+        &self,
+        function: &str,
+        new: &BTreeMap<String, Array>,
+        storage: Storage,
+    ) -> Result<(Bundle, Vec<StoredWeight>)> {
+        edit::with_weights(self, function, new, storage)
+    }
+
+    /// The pieces that a weight of `function` is stored as.
+    pub fn encoded(&self, function: &str, name: &str) -> Result<Encoded> {
+        edit::encoded(self, function, name)
+    }
+
+    /// The bundle with some weights of `function` stored by other schemes; and how near that is to what
+    /// they were, the least faithful first. The operations are those of iOS 18 where the function is of
+    /// iOS 18 or later, else those of iOS 16.
+    ///
+    /// Fails if a name is no weight, or its scheme does not fit its shape or the function's version.
+    pub fn compressed(
+        &self,
+        function: &str,
+        schemes: &BTreeMap<String, Scheme>,
+    ) -> Result<(Bundle, Vec<StoredWeight>)> {
+        edit::compressed(self, function, schemes)
     }
 }
 
@@ -128,6 +158,6 @@ impl Bundle {
 /// bundles that are open keep the values that they were opened with. Constants that share a blob, also
 /// of other functions, change together.
 pub fn update_in_place(path: &Path, function: &str, new: &BTreeMap<String, Array>) -> Result<()> {
-    edit::update_in_place(path, function, new)
+    overwrite::update_in_place(path, function, new)
         .with_context(|| format!("updating {}", path.display()))
 }

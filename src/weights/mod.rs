@@ -8,6 +8,7 @@
 
 mod blob;
 pub mod codec;
+pub mod encode;
 mod layout;
 mod writer;
 

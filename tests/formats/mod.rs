@@ -1,5 +1,6 @@
 //! Reading and writing Core ML bundles, on real models where `RLAIF_MODELS` names their folder.
 
+mod compression;
 mod hostile;
 pub mod npz;
 mod save;

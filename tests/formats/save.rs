@@ -7,7 +7,7 @@ use std::path::Path;
 use rlaif_repl::mil::{Data, Program, text};
 use rlaif_repl::numeric::{Array, DType};
 use rlaif_repl::package::{
-    Bundle, Description, Feature, FeatureKind, Flexibility, Metadata, update_in_place,
+    Bundle, Description, Feature, FeatureKind, Flexibility, Metadata, Storage, update_in_place,
 };
 
 use super::{find, has_extension, models};
@@ -167,10 +167,12 @@ fn new_weights_keep_the_type_of_the_old() {
         let array = Array::from_f32(vec![3, 4], &[value; 12]).unwrap();
         BTreeMap::from([(name.to_owned(), array)])
     };
-    let edited = bundle.with_weights("main", &new("w", 0.1)).unwrap();
+    let edit = |name: &str, value, storage| bundle.with_weights("main", &new(name, value), storage);
+    let (edited, stored) = edit("w", 0.1, Storage::Same).unwrap();
+    assert_eq!((stored.len(), &*stored[0].form), (1, "fp16"));
     let w = edited.weight("main", "w").unwrap();
     assert_eq!((w.dtype(), w.to_f32s()[0]), (DType::Fp16, 0.099_975_586));
-    let edited = bundle.with_weights("main", &new("q", 2.0)).unwrap();
+    let (edited, _) = edit("q", 2.0, Storage::Dense).unwrap();
     assert_eq!(edited.weight("main", "q").unwrap().to_f32s(), [2.0; 12]);
     let histogram = edited.program.op_histogram();
     assert!(!histogram.contains_key("constexpr_blockwise_shift_scale"));
@@ -181,7 +183,7 @@ fn new_weights_keep_the_type_of_the_old() {
         ("y", 1.0, "a result of add, not a weight"),
         ("none", 1.0, "has no value \"none\""),
     ] {
-        let error = bundle.with_weights("main", &new(name, value));
+        let error = edit(name, value, Storage::Same);
         let error = error.err().unwrap().to_string();
         assert!(error.contains(message), "{error}");
     }
@@ -195,8 +197,8 @@ fn updating_in_place_changes_nothing_else() {
         let original = bundle();
         let w = Array::from_f32(vec![3, 4], &[0.25; 12]).unwrap();
         // Different from v, so that they do not share an entry.
-        let distinct = original
-            .with_weights("main", &BTreeMap::from([("w".into(), w)]))
+        let (distinct, _) = original
+            .with_weights("main", &BTreeMap::from([("w".into(), w)]), Storage::Same)
             .unwrap();
         distinct.save(&path).unwrap();
         let before = contents(&path);

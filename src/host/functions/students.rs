@@ -15,6 +15,7 @@ use crate::host::{
 };
 use crate::models::{LoraOptions, StudentModel, Trainable};
 use crate::optim::AdamWOptions;
+use crate::package::{Storage, StoredWeight};
 use crate::report::{Cell, Table};
 use crate::tokenizer::Tokenizer;
 use crate::train::kl_to_reference;
@@ -125,12 +126,11 @@ fn functions() -> Vec<ScriptFn> {
             }),
         method::<Student>("save", "Writes the student as a bundle with its tokenizer; the ending tells the form.")
             .param("path", Kind::Path(&["mlpackage", "mlmodelc"]), "Where to.")
+            .options(&[Key::choice("compress", &["same", "none"], "same", "Compressed weights that changed are compressed again in the same way, or stored dense.")])
+            .returns("Table")
+            .details("The table tells for each weight that changed how it is stored and how far that is from what was trained, the worst first; weights that did not change stay as they are to the bit.")
             .example("let s = student(load(\"embedded:student\"), #{rank: 1}); s.save(\"s.mlpackage\"); load(\"s.mlpackage\").vocab_size == load(\"embedded:student\").vocab_size", "true")
-            .run(|call| {
-                let path: PathBuf = call.get("path")?;
-                let saved = call.receiver::<Student>()?.lock().save(&path);
-                saved.with_context(|| format!("can't save {}", path.display()))
-            }),
+            .run(save),
     ]
 }
 
@@ -194,4 +194,42 @@ fn generate_samples(call: &mut Call) -> Result<Vec<Map>> {
         progress.set((prompts.len() - open) as u64, "");
     })?;
     from_rollouts(&prompts, &rollouts, &tokenizer)
+}
+
+fn save(call: &mut Call) -> Result<Table> {
+    let path: PathBuf = call.get("path")?;
+    let storage = match call.options.get::<String>("compress")?.as_str() {
+        "none" => Storage::Dense,
+        _ => Storage::Same,
+    };
+    let student = call.receiver::<Student>()?;
+    let stored = student.lock().save(&path, storage);
+    stored_table(&stored.with_context(|| format!("can't save {}", path.display()))?)
+}
+
+/// How weights are stored and how far that is from what was wanted.
+fn stored_table(weights: &[StoredWeight]) -> Result<Table> {
+    let columns = [
+        "weight",
+        "stored as",
+        "max |Δ|",
+        "relative RMS",
+        "SNR (dB)",
+        "dense bytes",
+        "bytes",
+    ];
+    let mut table = Table::new("", columns);
+    for weight in weights {
+        let snr = Some(weight.fidelity.snr_db()).filter(|snr| snr.is_finite());
+        table.push([
+            Cell::Text(weight.name.clone()),
+            Cell::Text(weight.form.clone()),
+            Cell::Real(weight.fidelity.max_abs),
+            Cell::Real(weight.fidelity.relative_rms),
+            snr.map_or(Cell::Empty, Cell::Real),
+            Cell::Int(weight.dense_bytes as i64),
+            Cell::Int(weight.bytes as i64),
+        ])?;
+    }
+    Ok(table)
 }

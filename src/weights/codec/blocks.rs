@@ -6,7 +6,7 @@ use crate::diag::Result;
 use crate::fail;
 
 /// A dense shape over a coarse one: along each axis, `extent / coarse` elements share an entry.
-pub(super) struct Blocks {
+pub(in crate::weights) struct Blocks {
     /// Neighbouring axes merged where that changes nothing: mostly a single one remains.
     axes: Vec<Axis>,
 }
@@ -19,7 +19,7 @@ struct Axis {
 }
 
 impl Blocks {
-    pub(super) fn new(dense: &[usize], coarse: &[usize]) -> Result<Self> {
+    pub(in crate::weights) fn new(dense: &[usize], coarse: &[usize]) -> Result<Self> {
         let fits = dense.len() == coarse.len()
             && dense.iter().zip(coarse).all(|(d, c)| *c > 0 && d % c == 0);
         if !fits {
@@ -49,7 +49,11 @@ impl Blocks {
 
     /// Calls `run` with each stretch of `range` (row-major positions) that lies in one entry of the
     /// coarse grid, and that entry's row-major position.
-    pub(super) fn runs(&self, range: Range<usize>, mut run: impl FnMut(Range<usize>, usize)) {
+    pub(in crate::weights) fn runs(
+        &self,
+        range: Range<usize>,
+        mut run: impl FnMut(Range<usize>, usize),
+    ) {
         let mut start = range.start;
         while start < range.end {
             let (mut rest, mut entry, mut stride) = (start, 0, 1);

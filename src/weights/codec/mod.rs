@@ -4,7 +4,7 @@
 //! forms of iOS 16 keep indices and masks packed in bytes and the shape apart; those of iOS 18 have
 //! sub-byte arrays of the dense shape.
 
-mod blocks;
+pub(in crate::weights) mod blocks;
 mod floats;
 mod lut;
 mod shift_scale;
