@@ -30,7 +30,8 @@ pub(super) fn features(
     let convention = Convention::of(function).map_err(|error| {
         error.or_hint("give the inputs by name: #{input: [[1.0, 2.0]]}".to_owned())
     })?;
-    convention.inputs(&[&ids])
+    let calls = convention.calls(&[&ids])?;
+    Ok(calls.inputs.into_iter().next().unwrap_or_default())
 }
 
 /// A number, or arrays of numbers of equal lengths: [[1, 2], [3, 4]] has the shape [2, 2].
