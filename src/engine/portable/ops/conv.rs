@@ -32,6 +32,14 @@ pub(super) const OPS: &[Op] = &[
         ],
     ).batch(Batch::Fold(&[("x", 0)], &[0])),
     smooth(
+        "conv_quantized",
+        conv_quantized,
+        &[sample(
+            "tensor<fp32, [1, 2, 2]> y = conv_quantized(x = tensor<fp32, [1, 1, 3]>([[[1.0, 2.0, -3.0]]]), weight = tensor<uint8, [2, 1, 2]>([[[3, 1]], [[0, 2]]]), quantization_type = string(\"linear\"), quant_scale = tensor<fp32, [2]>([0.5, 0.25]), quant_bias = tensor<fp32, [2]>([-1.0, 2.0]));",
+            &[&[-0.5, 2.5, 7.0, -3.5]],
+        )],
+    ),
+    smooth(
         "conv_transpose",
         conv_transpose,
         &[
@@ -47,9 +55,9 @@ pub(super) const OPS: &[Op] = &[
     ).batch(Batch::Fold(&[("x", 0)], &[0])),
 ];
 
-/// What a convolution reads: `x` `[n, channels, …]`, `weight` `[a, b, …]`, groups.
-fn operands<'c>(call: &'c Call) -> Result<(&'c Tensor, &'c Tensor, usize)> {
-    let (x, weight) = (call.floats("x")?, call.floats("weight")?);
+/// What a convolution by `weight` `[a, b, …]` reads: `x` `[n, channels, …]` and groups.
+fn operands<'c>(call: &'c Call, weight: &Tensor) -> Result<(&'c Tensor, usize)> {
+    let x = call.floats("x")?;
     let groups = usize::try_from(call.int_or("groups", 1)?).unwrap_or(0);
     if !(3..=5).contains(&x.rank()) || weight.rank() != x.rank() || groups == 0 {
         fail!(
@@ -58,14 +66,15 @@ fn operands<'c>(call: &'c Call) -> Result<(&'c Tensor, &'c Tensor, usize)> {
             weight.dims()
         );
     }
-    Ok((x, weight, groups))
+    Ok((x, groups))
 }
 
 /// Adds the bias, one value per channel of `y` `[n, channels, places]`, and gives the places `extents`.
 fn finished(call: &Call, y: Tensor, extents: &[usize]) -> Result<Vec<Value>> {
     let (n, channels) = (y.dims()[0], y.dims()[1]);
-    let y = match call.opt_floats("bias")? {
+    let y = match call.opt_tensor("bias")? {
         Some(bias) if bias.dims() == [channels] => {
+            let bias = bias.to_dtype(y.dtype())?.to_device(y.device())?;
             y.broadcast_add(&bias.reshape((channels, 1))?)?
         }
         Some(bias) => fail!(
@@ -80,7 +89,35 @@ fn finished(call: &Call, y: Tensor, extents: &[usize]) -> Result<Vec<Value>> {
 }
 
 fn conv(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
-    let (x, weight, groups) = operands(call)?;
+    convolved(call, call.floats("weight")?)
+}
+
+/// Weights are `scale · q + bias`, per tensor or per output channel.
+fn conv_quantized(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
+    call.ignore(&["nbits"]);
+    match call.text("quantization_type")? {
+        "linear" => {}
+        other => fail!("quantization type \"{other}\" has no table of values: expected \"linear\""),
+    }
+    let scale = call.floats("quant_scale")?;
+    let q = call.tensor("weight")?.to_dtype(scale.dtype())?;
+    let q = q.to_device(scale.device())?;
+    operands(call, &q)?;
+    let per_channel = |name: &str| -> Result<Tensor> {
+        let given = call.floats(name)?;
+        if given.elem_count() != 1 && Some(&given.elem_count()) != q.dims().first() {
+            fail!("\"{name}\" {:?} of weights {:?}", given.dims(), q.dims());
+        }
+        let mut shape = vec![1; q.rank()];
+        shape[0] = given.elem_count();
+        Ok(given.reshape(shape)?)
+    };
+    let weight = q.broadcast_mul(&per_channel("quant_scale")?)?;
+    convolved(call, &weight.broadcast_add(&per_channel("quant_bias")?)?)
+}
+
+fn convolved(call: &Call, weight: &Tensor) -> Result<Vec<Value>> {
+    let (x, groups) = operands(call, weight)?;
     let (out, inner) = (weight.dims()[0], weight.dims()[1]);
     if x.dims()[1] != inner * groups || out % groups != 0 {
         fail!(
@@ -175,7 +212,8 @@ fn wanted(call: &Call, slides: &[Slide]) -> Result<Vec<(usize, usize)>> {
 }
 
 fn conv_transpose(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
-    let (x, weight, groups) = operands(call)?;
+    let weight = call.floats("weight")?;
+    let (x, groups) = operands(call, weight)?;
     let (n, channels) = (x.dims()[0], x.dims()[1]);
     let outer = weight.dims()[1];
     if weight.dims()[0] != channels || channels % groups != 0 {

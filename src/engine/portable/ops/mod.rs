@@ -3,6 +3,7 @@
 //! To add one: write its `eval` in the family's file and add its row to that file's `OPS`.
 
 mod activation;
+mod boxes;
 mod classify;
 mod constexpr;
 mod control_flow;
@@ -113,6 +114,7 @@ const fn discrete(name: &'static str, eval: Eval, samples: &'static [Sample]) ->
 
 const FAMILIES: &[&[Op]] = &[
     activation::OPS,
+    boxes::OPS,
     classify::OPS,
     constexpr::OPS,
     control_flow::OPS,
