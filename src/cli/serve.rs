@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::predict::{Opening, read_tensors, values, write_tensors};
-use crate::diag::{Error, Kind, Result};
+use crate::diag::{Context, Error, Kind, Result};
 use crate::engine::{Engine, Features, State, device};
 use crate::fail;
 use crate::session;
@@ -191,7 +191,9 @@ impl Server {
             Some(state) => Some(&mut *find_mut(&mut self.states, "state", state)?.state),
             None => None,
         };
-        let predicted = engine.predict(function, inputs, buffers.map(|b| b as &mut dyn State))?;
+        let predicted = engine.predict(function, inputs, buffers.map(|b| b as &mut dyn State));
+        // Core ML's own words: clients that were written for it look for them.
+        let predicted = predicted.context("Unable to compute the prediction using ML Program")?;
         write_tensors(outputs, &predicted)?;
         let described = engine.description().function(function)?;
         Ok(json!({ "values": values(described, &predicted)? }))

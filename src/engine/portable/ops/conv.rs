@@ -38,7 +38,7 @@ pub(super) const OPS: &[Op] = &[
             "tensor<fp32, [1, 2, 2]> y = conv_quantized(x = tensor<fp32, [1, 1, 3]>([[[1.0, 2.0, -3.0]]]), weight = tensor<uint8, [2, 1, 2]>([[[3, 1]], [[0, 2]]]), quantization_type = string(\"linear\"), quant_scale = tensor<fp32, [2]>([0.5, 0.25]), quant_bias = tensor<fp32, [2]>([-1.0, 2.0]));",
             &[&[-0.5, 2.5, 7.0, -3.5]],
         )],
-    ),
+    ).batch(Batch::Fold(&[("x", 0)], &[0])),
     smooth(
         "conv_transpose",
         conv_transpose,

@@ -33,6 +33,11 @@ pub(super) const OPS: &[Op] = &[
                 "tensor<fp32, [1, 1, 1, 1, 2]> y = crop_resize(x = tensor<fp32, [1, 1, 2, 2]>([[[[1.0, 2.0], [3.0, 4.0]]]]), roi = tensor<fp32, [1, 1, 4, 1, 1]>([[[[[0.5]], [[0.25]], [[0.5]], [[0.5]]]]]), target_width = int32(2), box_coordinate_mode = string(\"CENTER_SIZE_WIDTH_FIRST\"), sampling_mode = string(\"ALIGN_CORNERS\"));",
                 &[&[1.75, 2.25]],
             ),
+            super::sample_of(
+                15,
+                "tensor<fp32, [1, 1, 1, 2, 2]> y = crop_resize(x = tensor<fp32, [1, 1, 4, 4]>([[[[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0], [9.0, 10.0, 11.0, 12.0], [13.0, 14.0, 15.0, 16.0]]]]), roi = tensor<fp32, [1, 1, 4, 1, 1]>([[[[[2.0]], [[2.0]], [[1.0]], [[1.0]]]]]), target_height = int32(2), target_width = int32(2), normalized_coordinates = bool(true), sampling_mode = string(\"UNALIGN_CORNERS\"));",
+                &[&[3.5, 5.5, 11.5, 13.5]],
+            ),
         ],
     ),
     smooth(
@@ -323,21 +328,9 @@ fn crop_resize(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let (boxes, images, copies) = boxes(call, x, batch)?;
     let count = images.len();
     call.check_size(&[count, channels, height.max(rows), width.max(columns)])?;
-    let mode = call.text_or("sampling_mode", "DEFAULT")?;
     let sides = sides(call, &boxes)?;
-    let normalized = call.bool_or("normalized_coordinates", false)?;
-    let spatial = call.float_or("spatial_scale", 1.0)?;
-    let along = |[start, end]: &[Tensor; 2], size: usize, extent: usize| -> Result<Tensor> {
-        let scale = if normalized { extent as f64 - 1.0 } else { 1.0 };
-        let start = start.affine(scale * spatial, 0.0)?;
-        let span = (end.affine(scale * spatial, 0.0)? - &start)?;
-        let (a, b): (Vec<f64>, Vec<f64>) = grid(mode, size)?.into_iter().unzip();
-        let row = |values: Vec<f64>| like(x, &Tensor::from_vec(values, (1, size), &Device::Cpu)?);
-        let placed = span.broadcast_mul(&row(a)?)?.broadcast_add(&row(b)?)?;
-        Ok(placed.broadcast_add(&start)?)
-    };
-    let ys = along(&sides[0], rows, height)?.unsqueeze(2)?;
-    let xs = along(&sides[1], columns, width)?.unsqueeze(1)?;
+    let ys = between(call, &sides[0], rows, height)?.unsqueeze(2)?;
+    let xs = between(call, &sides[1], columns, width)?.unsqueeze(1)?;
     let spread = |t: Tensor| -> Result<Tensor> {
         let points = t.broadcast_as((count, rows, columns))?.contiguous()?;
         Ok(points.reshape((count, rows * columns))?)
@@ -345,7 +338,10 @@ fn crop_resize(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let images = Tensor::from_vec(images, count, &Device::Cpu)?.to_device(x.device())?;
     let images = x.contiguous()?.index_select(&images, 0)?;
     let view = View {
-        padding: Padding::Whole,
+        padding: match call.text_or("sampling_mode", "DEFAULT")? {
+            "UNALIGN_CORNERS" => Padding::Symmetric,
+            _ => Padding::Whole,
+        },
         outside: call.float_or("pad_value", 0.0)?,
         nearest: false,
     };
@@ -354,6 +350,32 @@ fn crop_resize(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
         Some(copies) => seen.reshape((count / copies.max(1), copies, channels, rows, columns))?,
         None => seen.reshape((count, channels, rows, columns))?,
     })
+}
+
+/// `size` pixels between the `start` and the `end` of each box along an axis of `extent`: `[N, size]`.
+///
+/// Relative coordinates run from the first pixel to the last; with `UNALIGN_CORNERS` from edge to edge, and
+/// the image is mirrored beyond them. No text of Apple's says that: it gives the numbers of the only
+/// known case, coremltools' test of that mode.
+fn between(call: &Call, [start, end]: &[Tensor; 2], size: usize, extent: usize) -> Result<Tensor> {
+    let mode = call.text_or("sampling_mode", "DEFAULT")?;
+    let normalized = call.bool_or("normalized_coordinates", false)?;
+    let edges = normalized && mode == "UNALIGN_CORNERS";
+    let scale = match normalized {
+        true => extent as f64 - f64::from(!edges),
+        false => 1.0,
+    };
+    let scale = scale * call.float_or("spatial_scale", 1.0)?;
+    let grid = grid(mode, size)?;
+    let row = |value: &dyn Fn(&(f64, f64)) -> f64| -> Result<Tensor> {
+        let values: Vec<f64> = grid.iter().map(value).collect();
+        like(start, &Tensor::from_vec(values, (1, size), &Device::Cpu)?)
+    };
+    // In this form the first and the last point are exact: none falls off the image by rounding.
+    let from_start = start.broadcast_mul(&row(&|(a, _)| (1.0 - a) * scale)?)?;
+    let from_end = end.broadcast_mul(&row(&|(a, _)| a * scale)?)?;
+    let shift = row(&|(_, b)| if edges { -0.5 } else { *b })?;
+    Ok((from_start + from_end)?.broadcast_add(&shift)?)
 }
 
 /// The boxes `[N, 4]`, the image of each, and before iOS 17 the extent of the second axis.

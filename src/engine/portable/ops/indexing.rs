@@ -49,16 +49,34 @@ pub fn rearrange(
 
 /// Indices into an extent: before iOS 17 negative ones count from the end, since then they are out of
 /// bounds; those are an error here, though Core ML may leave the result undefined.
-pub fn bounded(call: &Call, mut indices: Vec<i64>, extent: usize) -> Result<Vec<i64>> {
+pub fn bounded(call: &Call, indices: Vec<i64>, extent: usize) -> Result<Vec<i64>> {
     call.ignore(&["validate_indices"]);
-    let extent = extent as i64;
-    for index in &mut indices {
-        if *index < 0 && call.opset < 17 {
-            *index += extent;
-        }
-        if *index < 0 || *index >= extent {
-            fail!("index {index} is out of bounds: there are {extent}");
-        }
+    let indices = counted(call, indices, extent);
+    match indices.iter().find(|i| !(0..extent as i64).contains(i)) {
+        Some(index) => fail!("index {index} is out of bounds: there are {extent}"),
+        None => Ok(indices),
     }
+}
+
+/// Like [`bounded`]; but since iOS 17 those out of bounds are an error only if the program wants them
+/// checked, else −1: what is written there is undefined, and Core ML goes on.
+pub fn bounded_if_checked(call: &Call, indices: Vec<i64>, extent: usize) -> Result<Vec<i64>> {
+    if call.opset < 17 || call.bool_or("validate_indices", false)? {
+        return bounded(call, indices, extent);
+    }
+    let inside = |i: &i64| (0..extent as i64).contains(i);
+    let mut indices = indices;
+    indices
+        .iter_mut()
+        .filter(|i| !inside(i))
+        .for_each(|i| *i = -1);
     Ok(indices)
+}
+
+fn counted(call: &Call, mut indices: Vec<i64>, extent: usize) -> Vec<i64> {
+    if call.opset < 17 {
+        let negative = indices.iter_mut().filter(|i| **i < 0);
+        negative.for_each(|i| *i = i.saturating_add(extent as i64));
+    }
+    indices
 }

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 
 use super::elementwise_binary::{Add, Div, Maximum, Minimum, Mul, Sub};
-use super::indexing::{bounded, pick};
+use super::indexing::{bounded, bounded_if_checked, pick};
 use super::{Op, integers, one, sample, sample_of, shapes, smooth};
 use crate::diag::Result;
 use crate::engine::portable::batch::{Absent, Batch, Group, Lane};
@@ -70,6 +70,10 @@ pub(super) const OPS: &[Op] = &[
             sample(
                 "tensor<fp32, [2, 2]> y = scatter(data = tensor<fp32, [2, 2]>([[1.0, 2.0], [3.0, 4.0]]), indices = tensor<int32, [1]>([1]), updates = tensor<fp32, [2, 1]>([[10.0], [20.0]]), axis = int32(1), mode = string(\"update\"));",
                 &[&[1.0, 10.0, 3.0, 20.0]],
+            ),
+            sample(
+                "tensor<fp32, [2]> y = scatter(data = tensor<fp32, [2]>([1.0, 2.0]), indices = tensor<int32, [3]>([1, -1, 7]), updates = tensor<fp32, [3]>([10.0, 20.0, 30.0]), validate_indices = bool(false));",
+                &[&[1.0, 12.0]],
             ),
         ],
     ).batch(Batch::Axes(&["data", "updates"], "axis", Absent::Axis(0))),
@@ -181,16 +185,22 @@ fn gather_together(mut group: Group, ctx: &mut Ctx) -> Result<Option<Vec<Lane>>>
     group.whole(ctx)
 }
 
+/// How indices along an extent are checked; what is left out of bounds becomes −1.
+type Check = fn(&Call, Vec<i64>, usize) -> Result<Vec<i64>>;
+
 /// Flat places of `[…, axis, …]` indices, along `axis`, in a tensor of `dims`.
-fn places_along(call: &Call, dims: &[usize], axis: usize) -> Result<Vec<i64>> {
+fn places_along(call: &Call, dims: &[usize], axis: usize, check: Check) -> Result<Vec<i64>> {
     let shape = call.tensor("indices")?.dims();
     let differs = |i: usize| i != axis && shape[i] > dims[i];
     if shape.len() != dims.len() || (0..dims.len()).any(differs) {
         fail!("indices of shape {shape:?} along axis {axis} of {dims:?}");
     }
-    let indices = bounded(call, call.ints("indices")?, dims[axis])?;
+    let indices = check(call, call.ints("indices")?, dims[axis])?;
     let (outer, steps) = (shapes::strides(shape), shapes::strides(dims));
     let place = |(flat, index): (usize, &i64)| {
+        if *index < 0 {
+            return -1;
+        }
         let rest = (0..dims.len()).filter(|i| *i != axis);
         let base: usize = rest.map(|i| flat / outer[i] % shape[i] * steps[i]).sum();
         (base + *index as usize * steps[axis]) as i64
@@ -201,7 +211,7 @@ fn places_along(call: &Call, dims: &[usize], axis: usize) -> Result<Vec<i64>> {
 fn gather_along_axis(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let x = call.tensor("x")?;
     let axis = shapes::axis_of(call, 0, x.rank())?;
-    let places = places_along(call, x.dims(), axis)?;
+    let places = places_along(call, x.dims(), axis, bounded)?;
     one(pick(x, places, call.tensor("indices")?.dims())?)
 }
 
@@ -212,20 +222,24 @@ fn places_nd(
     dims: &[usize],
     inner: usize,
     base: impl Fn(usize) -> usize,
+    check: Check,
 ) -> Result<Vec<i64>> {
     let (depth, strides) = (dims.len(), shapes::strides(dims));
     let indices = call.ints("indices")?;
-    let mut rows = vec![0; indices.len().checked_div(depth).unwrap_or(0)];
+    let mut rows = vec![Some(0); indices.len().checked_div(depth).unwrap_or(0)];
     for (k, extent) in dims.iter().enumerate() {
         let column = indices.iter().skip(k).step_by(depth).copied().collect();
-        for (row, index) in rows.iter_mut().zip(bounded(call, column, *extent)?) {
-            *row += index as usize * strides[k];
+        for (row, index) in rows.iter_mut().zip(check(call, column, *extent)?) {
+            let step = usize::try_from(index).ok().map(|index| index * strides[k]);
+            *row = row.zip(step).map(|(at, step)| at + step);
         }
     }
     let mut places = Vec::with_capacity(rows.len() * inner);
     for (row, at) in rows.into_iter().enumerate() {
-        let start = base(row) + at * inner;
-        places.extend((start..start + inner).map(|p| p as i64));
+        match at.map(|at| base(row) + at * inner) {
+            Some(start) => places.extend((start..start + inner).map(|p| p as i64)),
+            None => places.extend(std::iter::repeat_n(-1, inner)),
+        }
     }
     Ok(places)
 }
@@ -245,9 +259,8 @@ fn gather_nd(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let each = product(&shape[batch..shape.len() - 1]).max(1);
     let whole = product(&dims[batch..]);
     let inner = product(&dims[batch + depth..]);
-    let places = places_nd(call, &dims[batch..batch + depth], inner, |row| {
-        row / each * whole
-    })?;
+    let base = |row| row / each * whole;
+    let places = places_nd(call, &dims[batch..batch + depth], inner, base, bounded)?;
     one(pick(x, places, &result)?)
 }
 
@@ -266,14 +279,18 @@ fn scatter(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let (data, indices) = (call.tensor("data")?, call.tensor("indices")?);
     let axis = shapes::axis_of(call, 0, data.rank())?;
     let dims = data.dims();
-    let picked = bounded(call, call.ints("indices")?, dims[axis])?;
+    let picked = bounded_if_checked(call, call.ints("indices")?, dims[axis])?;
     let mut shape = dims.to_vec();
     shape.splice(axis..=axis, indices.dims().iter().copied());
     let inner = product(&dims[axis + 1..]);
     let mut places = Vec::new();
     for outer in 0..product(&dims[..axis]) {
         for index in &picked {
-            let start = (outer * dims[axis] + *index as usize) * inner;
+            let Ok(index) = usize::try_from(*index) else {
+                places.extend(std::iter::repeat_n(-1, inner));
+                continue;
+            };
+            let start = (outer * dims[axis] + index) * inner;
             places.extend((start..start + inner).map(|p| p as i64));
         }
     }
@@ -283,7 +300,7 @@ fn scatter(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
 fn scatter_along_axis(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let data = call.tensor("data")?;
     let axis = shapes::axis_of(call, 0, data.rank())?;
-    let places = places_along(call, data.dims(), axis)?;
+    let places = places_along(call, data.dims(), axis, bounded_if_checked)?;
     combined(call, call.tensor("indices")?.dims(), places)
 }
 
@@ -294,7 +311,7 @@ fn scatter_nd(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
         fail!("scatter_nd into {dims:?} at {shape:?}");
     }
     let inner = product(&dims[depth..]);
-    let places = places_nd(call, &dims[..depth], inner, |_| 0)?;
+    let places = places_nd(call, &dims[..depth], inner, |_| 0, bounded_if_checked)?;
     let mut expected = shape[..shape.len() - 1].to_vec();
     expected.extend(&dims[depth..]);
     combined(call, &expected, places)
@@ -323,8 +340,8 @@ fn scatter_nd_together(mut group: Group, ctx: &mut Ctx) -> Result<Option<Vec<Lan
 }
 
 /// `data` with the elements at `places` combined with `updates`, which must have `shape`. Of several
-/// updates of one place, `update` keeps the last.
-fn combined(call: &Call, shape: &[usize], places: Vec<i64>) -> Result<Vec<Value>> {
+/// updates of one place, `update` keeps the last; an update of place −1 is left out.
+fn combined(call: &Call, shape: &[usize], mut places: Vec<i64>) -> Result<Vec<Value>> {
     let (data, updates) = (call.tensor("data")?, call.tensor("updates")?);
     if updates.dims() != shape || updates.dtype() != data.dtype() {
         fail!(
@@ -335,7 +352,14 @@ fn combined(call: &Call, shape: &[usize], places: Vec<i64>) -> Result<Vec<Value>
     let modes = ["update", "add", "sub", "mul", "div", "max", "min"];
     let mode = call.choice("mode", "add", &modes)?;
     let flat = data.contiguous()?.flatten_all()?;
-    let updates = updates.contiguous()?.flatten_all()?;
+    let mut updates = updates.contiguous()?.flatten_all()?;
+    if places.contains(&-1) {
+        let kept = (0..).zip(&places).filter(|(_, place)| **place >= 0);
+        let kept: Vec<i64> = kept.map(|(i, _)| i).collect();
+        let count = kept.len();
+        updates = pick(&updates, kept, &[count])?;
+        places.retain(|place| *place >= 0);
+    }
     let float = data.dtype().is_float();
     let result = match mode {
         "update" => replaced(&flat, &updates, &places)?,
