@@ -4,6 +4,7 @@ use candle_core::{DType as Candle, Tensor};
 
 use super::{Op, integers, sample, sample_of, smooth};
 use crate::diag::Result;
+use crate::engine::portable::batch::Batch;
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::value::Value;
@@ -32,7 +33,11 @@ pub(super) const OPS: &[Op] = &[smooth(
             ],
         ),
     ],
-)];
+)
+.batch(Batch::Fold(
+    &[("boxes", 0), ("scores", 0)],
+    &[0, 0, 0, 0],
+))];
 
 /// What decides which boxes of an image stay.
 struct Choice {
