@@ -9,6 +9,7 @@ use super::Limits;
 use super::batch::{self, Examples, Lane};
 use super::call::{Arg, Call};
 use super::ops::Op;
+use super::passes::{Passes, fuse};
 use super::plan::{Action, BlockPlan, Plan, Source, Sources, Step};
 use super::state::States;
 use super::value::Value;
@@ -84,11 +85,19 @@ pub struct Schedule {
     live: Vec<(usize, Vec<usize>)>,
     /// Slots of constants that live steps read.
     constants: Vec<usize>,
+    /// Steps that run in the place of those of the plan, by index.
+    fused: BTreeMap<usize, Step>,
 }
 
 impl Schedule {
-    /// Plans a run in which the values `overrides` are given rather than computed.
+    /// Plans a run of the operations that the program has, in which the values `overrides` are given
+    /// rather than computed.
     pub fn new(plan: &Plan, overrides: &BTreeSet<String>) -> Result<Self> {
+        Self::fused(plan, overrides, &Passes::none())
+    }
+
+    /// The same, with what `passes` fuse.
+    pub fn fused(plan: &Plan, overrides: &BTreeSet<String>, passes: &Passes) -> Result<Self> {
         let mut given = BTreeMap::new();
         for name in overrides {
             let known = || plan.slots.keys().map(String::as_str);
@@ -99,14 +108,32 @@ impl Schedule {
             given.insert(name.clone(), *slot);
         }
         let given_slots: BTreeSet<usize> = given.values().copied().collect();
-        let varying = varying_slots(plan, &given_slots);
-        let steps = needed_steps(plan, &given_slots, &varying);
-        let (live, constants) = liveness(plan, steps, &given_slots, &varying);
-        Ok(Self {
+        let mut schedule = Self {
             overrides: given,
-            live,
-            constants,
-        })
+            live: Vec::new(),
+            constants: Vec::new(),
+            fused: fuse(plan, &given_slots, passes),
+        };
+        let varying = varying_slots(plan, &given_slots);
+        let steps = schedule.needed_steps(plan, &given_slots, &varying);
+        schedule.free_early(plan, steps, &given_slots, &varying);
+        Ok(schedule)
+    }
+
+    /// Fused operations by name, with how many there are.
+    pub fn fusions(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for step in self.fused.values() {
+            if let Action::Op(op) = step.action {
+                *counts.entry(op.name).or_insert(0) += 1;
+            }
+        }
+        counts
+    }
+
+    /// What runs at the place of step `i` of the plan.
+    pub fn step<'s>(&'s self, plan: &'s Plan, i: usize) -> &'s Step {
+        self.fused.get(&i).unwrap_or(&plan.block.steps[i])
     }
 
     pub fn overrides(&self) -> impl Iterator<Item = &str> {
@@ -130,52 +157,58 @@ fn varying_slots(plan: &Plan, given: &BTreeSet<usize>) -> BTreeSet<usize> {
     varying
 }
 
-/// The varying steps that results or effects depend on, in order.
-fn needed_steps(plan: &Plan, given: &BTreeSet<usize>, varying: &BTreeSet<usize>) -> Vec<usize> {
-    let mut wanted: BTreeSet<usize> = plan.block.outputs.iter().copied().collect();
-    let mut needed = Vec::new();
-    for (i, step) in plan.block.steps.iter().enumerate().rev() {
-        let makes = step
-            .outputs
-            .iter()
-            .any(|s| wanted.contains(s) && !given.contains(s));
-        let varies = step.outputs.iter().any(|s| varying.contains(s));
-        if step.writes() || (makes && (varies || step.has_effect())) {
-            wanted.extend(step.reads());
-            needed.push(i);
+impl Schedule {
+    /// The varying steps that results or effects depend on, in order.
+    fn needed_steps(
+        &self,
+        plan: &Plan,
+        given: &BTreeSet<usize>,
+        varying: &BTreeSet<usize>,
+    ) -> Vec<usize> {
+        let mut wanted: BTreeSet<usize> = plan.block.outputs.iter().copied().collect();
+        let mut needed = Vec::new();
+        for i in (0..plan.block.steps.len()).rev() {
+            let step = self.step(plan, i);
+            let makes = step
+                .outputs
+                .iter()
+                .any(|s| wanted.contains(s) && !given.contains(s));
+            let varies = step.outputs.iter().any(|s| varying.contains(s));
+            if step.writes() || (makes && (varies || step.has_effect())) {
+                wanted.extend(step.reads());
+                needed.push(i);
+            }
         }
+        needed.reverse();
+        needed
     }
-    needed.reverse();
-    needed
-}
 
-type Live = Vec<(usize, Vec<usize>)>;
-
-fn liveness(
-    plan: &Plan,
-    steps: Vec<usize>,
-    given: &BTreeSet<usize>,
-    varying: &BTreeSet<usize>,
-) -> (Live, Vec<usize>) {
-    let mut kept: BTreeSet<usize> = plan.block.outputs.iter().copied().collect();
-    let mut constants: BTreeSet<usize> = kept
-        .iter()
-        .copied()
-        .filter(|slot| !varying.contains(slot))
-        .collect();
-    let mut live = Vec::with_capacity(steps.len());
-    for i in steps.into_iter().rev() {
-        let reads = plan.block.steps[i].reads();
-        let own = |slot: &usize| plan.producers.contains_key(slot) && !given.contains(slot);
-        constants.extend(reads.iter().filter(|s| own(s) && !varying.contains(s)));
-        let last = reads
-            .into_iter()
-            .filter(|slot| kept.insert(*slot))
-            .collect();
-        live.push((i, last));
+    /// Notes after which of `steps` each value is free, and which constants they read.
+    fn free_early(
+        &mut self,
+        plan: &Plan,
+        steps: Vec<usize>,
+        given: &BTreeSet<usize>,
+        varying: &BTreeSet<usize>,
+    ) {
+        let mut kept: BTreeSet<usize> = plan.block.outputs.iter().copied().collect();
+        let constant = |slot: &usize| !varying.contains(slot);
+        let mut constants: BTreeSet<usize> = kept.iter().copied().filter(constant).collect();
+        let mut live = Vec::with_capacity(steps.len());
+        for i in steps.into_iter().rev() {
+            let reads = self.step(plan, i).reads();
+            let own = |slot: &usize| plan.producers.contains_key(slot) && !given.contains(slot);
+            constants.extend(reads.iter().filter(|s| own(s) && constant(s)));
+            let last = reads
+                .into_iter()
+                .filter(|slot| kept.insert(*slot))
+                .collect();
+            live.push((i, last));
+        }
+        live.reverse();
+        self.live = live;
+        self.constants = constants.into_iter().collect();
     }
-    live.reverse();
-    (live, constants.into_iter().collect())
 }
 
 /// Runs `plan` once. `inputs` and `given` are by name; the results are in the order of the function.
@@ -274,7 +307,7 @@ impl<'a> Ctx<'a> {
     pub fn run(
         &mut self,
         plan: &'a Plan,
-        schedule: &Schedule,
+        schedule: &'a Schedule,
         given: &BTreeMap<String, Tensor>,
     ) -> Result<Vec<Value>> {
         for (name, slot) in &schedule.overrides {
@@ -287,7 +320,7 @@ impl<'a> Ctx<'a> {
             self.slots[*slot] = Some(constant(plan, *slot, self.scope, Keep::Yes)?);
         }
         for (i, free) in &schedule.live {
-            self.step(&plan.block.steps[*i])?;
+            self.step(schedule.step(plan, *i))?;
             for slot in free {
                 self.slots[*slot] = None;
             }

@@ -9,6 +9,7 @@ mod call;
 mod execute;
 mod kernels;
 pub mod ops;
+mod passes;
 mod plan;
 mod state;
 mod trace;
@@ -17,6 +18,7 @@ mod watch;
 
 pub use call::Call;
 pub use execute::Ctx;
+pub use passes::Passes;
 pub use state::States;
 pub use trace::{Drift, Event, NonFinite, OpTotal, Seen, Stats, Trace, TraceOptions};
 pub use value::Value;
@@ -60,6 +62,8 @@ pub struct Options {
     pub limits: Limits,
     /// Seed of random operations that have none of their own.
     pub seed: u64,
+    /// What is fused; nothing is under [`Precision::Faithful`].
+    pub passes: Passes,
 }
 
 impl Default for Options {
@@ -70,6 +74,16 @@ impl Default for Options {
             interrupt: Interrupt::default(),
             limits: Limits::default(),
             seed: 0,
+            passes: Passes::default(),
+        }
+    }
+}
+
+impl Options {
+    fn schedule(&self, plan: &Plan, overrides: &BTreeSet<String>) -> Result<Schedule> {
+        match self.precision {
+            Precision::Faithful => Schedule::new(plan, overrides),
+            _ => Schedule::fused(plan, overrides, &self.passes),
         }
     }
 }
@@ -127,7 +141,7 @@ impl Portable {
         let mut plans = BTreeMap::new();
         for (name, function) in &bundle.program.functions {
             let plan = Plan::new(name, function)?;
-            let schedule = Schedule::new(&plan, &BTreeSet::new())?;
+            let schedule = options.schedule(&plan, &BTreeSet::new())?;
             plans.insert(
                 name.clone(),
                 Function {
@@ -156,7 +170,7 @@ impl Portable {
     /// `function` with the values `overrides` (weights, by value name) given at each run.
     pub fn bind(&self, function: &str, overrides: &BTreeSet<String>) -> Result<Bound> {
         let Function { plan, apart, .. } = self.function(function)?;
-        let schedule = Schedule::new(plan, overrides)?;
+        let schedule = self.options.schedule(plan, overrides)?;
         Ok(Bound {
             plan: plan.clone(),
             schedule,
@@ -165,6 +179,11 @@ impl Portable {
             options: self.options.clone(),
             draws: self.draws.clone(),
         })
+    }
+
+    /// Fused operations that a prediction of `function` runs, by name, with how many there are.
+    pub fn fusions(&self, function: &str) -> Result<BTreeMap<&'static str, usize>> {
+        Ok(self.function(function)?.schedule.fusions())
     }
 
     /// The float weights of `function`: constants (or dense forms of compressed ones) of rank 1 and more

@@ -11,6 +11,7 @@ use crate::fail;
 use crate::mil;
 
 /// Where an argument comes from.
+#[derive(Clone)]
 pub enum Source {
     Slot(usize),
     Literal {

@@ -125,6 +125,11 @@ impl<'s> Group<'s> {
         });
     }
 
+    /// Takes parameters away.
+    pub fn unset(&mut self, names: &[&str]) {
+        self.params.retain(|param| !names.contains(&param.name));
+    }
+
     pub fn set_ints(&mut self, name: &'static str, ints: &[i64]) -> Result<()> {
         let array = Array::from_i64s(DType::Int32, vec![ints.len()], ints)?;
         self.set(name, Lane::shared(Value::host(array)));

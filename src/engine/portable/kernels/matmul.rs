@@ -5,9 +5,9 @@ use candle_core::backend::BackendStorage;
 use candle_core::{
     CpuStorage, CudaStorage, CustomOp2, Layout, MetalStorage, Result, Shape, Tensor, WithDType,
 };
-use gemm::Parallelism;
 use rayon::prelude::*;
 
+use super::gemm::{Matrix, gemm};
 use super::real::{Real, on_cpu, with_real};
 
 /// Accelerate's matrix units are out of reach of `gemm`.
@@ -219,36 +219,15 @@ fn product<R: Real>(
     if e.m == 1 && a.column_step == 1 && b.row_step == 1 {
         return one_row(result, &left[..e.k], right, b.column_step, parallel);
     }
-    let parallelism = match parallel {
-        true => Parallelism::Rayon(rayon::current_num_threads()),
-        false => Parallelism::None,
+    let matrix = |data, rows, columns, steps: &Batches<R>| Matrix {
+        data,
+        rows,
+        columns,
+        row_step: steps.row_step,
+        column_step: steps.column_step,
     };
-    let step = |n: usize| n as isize;
-    // SAFETY: `Batches::new` checked that every element that the steps reach lies inside the operands,
-    // and `result` holds m · n elements.
-    unsafe {
-        gemm::gemm(
-            e.m,
-            e.n,
-            e.k,
-            result.as_mut_ptr(),
-            1,
-            step(e.n),
-            false,
-            left.as_ptr(),
-            step(a.column_step),
-            step(a.row_step),
-            right.as_ptr(),
-            step(b.column_step),
-            step(b.row_step),
-            R::of(0.0),
-            R::of(1.0),
-            false,
-            false,
-            false,
-            parallelism,
-        );
-    }
+    let (left, right) = (matrix(left, e.m, e.k, a), matrix(right, e.k, e.n, b));
+    gemm((result, e.n), left, right, R::of(1.0), parallel);
 }
 
 /// One row times a matrix whose columns are contiguous: memory-bound, so every thread streams a part.

@@ -2,19 +2,24 @@
 //!
 //! Each is a candle custom operation for the CPU; on other devices the caller composes candle's operations.
 
+mod attention;
 pub mod curves;
+mod gemm;
 mod map;
 mod matmul;
 mod norm;
 mod real;
+mod rotary;
 mod rows;
 mod softmax;
 mod walk;
 mod zip;
 
+pub use attention::{attention, attention_fits};
 pub use map::{Curve, map};
 pub use matmul::matmul;
 pub use norm::{Norm, norm};
 pub use real::Real;
+pub use rotary::rotary;
 pub use softmax::softmax;
 pub use zip::{Pair, zip};

@@ -1,5 +1,6 @@
 //! Work on the rows of contiguous tensors, shared among threads.
 
+use candle_core::Layout;
 use rayon::prelude::*;
 
 /// Elements that one task handles at least.
@@ -20,4 +21,15 @@ pub fn each<T: Send>(data: &mut [T], width: usize, f: impl Fn(usize, &mut [T]) +
         .with_min_len((GRAIN / width).max(1))
         .enumerate()
         .for_each(|(i, row)| f(i, row));
+}
+
+/// Where row `i` of a tensor starts in its storage; rows are along the last axis.
+pub fn start(layout: &Layout, mut i: usize) -> usize {
+    let outer = layout.dims().len().saturating_sub(1);
+    let mut offset = layout.start_offset();
+    for (extent, stride) in layout.dims()[..outer].iter().zip(layout.stride()).rev() {
+        offset += i % extent * stride;
+        i /= extent;
+    }
+    offset
 }

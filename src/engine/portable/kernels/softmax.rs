@@ -27,25 +27,31 @@ impl CustomOp1 for Softmax {
         with_real!(storage, self.name(), R => {
             let x: &[R] = slice(storage, layout)?;
             let mut y = vec![R::of(0.0); x.len()];
-            rows::each(&mut y, width, |i, row| forward(&x[i * width..][..width], row));
+            rows::each(&mut y, width, |i, row| {
+                row.copy_from_slice(&x[i * width..][..width]);
+                soften(row);
+            });
             Ok((R::to_cpu_storage_owned(y), layout.shape().clone()))
         })
     }
 
     fn bwd(&self, _: &Tensor, y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let grad = y.apply_op2_no_bwd(&grad.contiguous()?, &SoftmaxGradient)?;
-        Ok(Some(grad))
+        softmax_gradient(y, grad).map(Some)
     }
 }
 
-fn forward<R: Real>(x: &[R], y: &mut [R]) {
+/// The gradient of softmax's argument, for its result `y` and the gradient of that.
+pub fn softmax_gradient(y: &Tensor, grad: &Tensor) -> Result<Tensor> {
+    y.apply_op2_no_bwd(&grad.contiguous()?, &SoftmaxGradient)
+}
+
+/// Softmax of one row, in place.
+pub fn soften<R: Real>(row: &mut [R]) {
     let larger = |a: R, b: R| if b > a { b } else { a };
-    let max = lanes(x, R::of(f64::NEG_INFINITY), larger);
-    for (y, x) in y.iter_mut().zip(x) {
-        *y = (*x - max).quick_exp();
-    }
-    let scale = R::of(1.0) / lanes(y, R::of(0.0), |a, b| a + b);
-    y.iter_mut().for_each(|y| *y *= scale);
+    let max = lanes(row, R::of(f64::NEG_INFINITY), larger);
+    row.iter_mut().for_each(|y| *y = (*y - max).quick_exp());
+    let scale = R::of(1.0) / lanes(row, R::of(0.0), |a, b| a + b);
+    row.iter_mut().for_each(|y| *y *= scale);
 }
 
 /// Folds in eight lanes, which the compiler keeps in a vector.

@@ -49,7 +49,7 @@ curves! {
         if x < alpha { R::of(0.) } else { R::of(1.) }, |t| None;
 }
 
-pub(super) fn sigmoid<R: Real>(x: R) -> R {
+pub(in crate::engine::portable) fn sigmoid<R: Real>(x: R) -> R {
     R::of(1.) / (R::of(1.) + (-x).quick_exp())
 }
 

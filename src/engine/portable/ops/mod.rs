@@ -39,6 +39,9 @@ use super::call::Call;
 use super::execute::Ctx;
 use super::value::Value;
 use crate::diag::Result;
+pub(super) use activation::sigmoid;
+pub(super) use tensor_transformation::reshaped;
+pub(super) use transformers::{added, attend};
 
 /// How an operation is evaluated.
 pub type Eval = fn(&Call, &mut Ctx) -> Result<Vec<Value>>;

@@ -230,14 +230,18 @@ fn flatten2d(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
 fn reshape(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let x = call.tensor("x")?;
     let wanted = call.ints("shape")?;
-    let shape = resolved(call.opset, x.dims(), &wanted)?;
+    let shape = reshaped(call.opset, x.dims(), &wanted)?;
     one(x.reshape(shape)?)
 }
 
 /// The shape meant by `wanted`: 0 stands for the extent of `dims` at the same place (before iOS 17
 /// counted from the left and only at equal rank, since then from the right, 1 where there is none),
 /// −1 for what remains.
-fn resolved(opset: u32, dims: &[usize], wanted: &[i64]) -> Result<Vec<usize>> {
+pub(in crate::engine::portable) fn reshaped(
+    opset: u32,
+    dims: &[usize],
+    wanted: &[i64],
+) -> Result<Vec<usize>> {
     let mut shape = Vec::with_capacity(wanted.len());
     let mut open = None;
     let count: usize = dims.iter().product();

@@ -39,19 +39,35 @@ fn attention(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
         fail!("attention needs tensors of rank 3 or more");
     }
     let width = query.dims()[query.rank() - 1].max(1);
-    let query = (query / (width as f64).sqrt())?;
-    let mut scores = batched(call, &query, key, true)?;
-    if let Some(mask) = call.opt_tensor("attn_mask")? {
-        let mask = added(mask, &scores)?;
-        shapes::broadcast(call, scores.dims(), mask.dims())?;
-        scores = scores.broadcast_add(&mask)?;
+    let mask = call.opt_tensor("attn_mask")?;
+    let scale = 1.0 / (width as f64).sqrt();
+    one(attend(call, [query, key, value], mask, scale)?)
+}
+
+/// softmax(`scale` · Q Kᵀ + mask) V with numpy's broadcasting of the leading axes.
+pub(in crate::engine::portable) fn attend(
+    call: &Call,
+    [query, key, value]: [&Tensor; 3],
+    mask: Option<&Tensor>,
+    scale: f64,
+) -> Result<Tensor> {
+    let mask = mask.map(|mask| added(mask, query)).transpose()?;
+    let heads = |t: &Tensor| t.dims()[..t.rank() - 2].to_vec();
+    let plain = heads(query) == heads(key) && heads(key) == heads(value);
+    if plain && kernels::attention_fits([query, key, value], mask.as_ref()) {
+        let y = kernels::attention(query, key, value, mask.as_ref(), scale)?;
+        return Ok(y);
     }
-    let weights = kernels::softmax(&scores)?;
-    one(batched(call, &weights, value, false)?)
+    let mut scores = batched(call, &(query * scale)?, key, true)?;
+    if let Some(mask) = &mask {
+        shapes::broadcast(call, scores.dims(), mask.dims())?;
+        scores = scores.broadcast_add(mask)?;
+    }
+    batched(call, &kernels::softmax(&scores)?, value, false)
 }
 
 /// The mask as a tensor to add to `scores`.
-fn added(mask: &Tensor, scores: &Tensor) -> Result<Tensor> {
+pub(in crate::engine::portable) fn added(mask: &Tensor, scores: &Tensor) -> Result<Tensor> {
     if mask.dtype().is_float() {
         return Ok(mask.clone());
     }
