@@ -219,3 +219,46 @@ fn the_reference_comes_out_of_the_registry() {
         &["did you mean \"random\"?"],
     );
 }
+
+#[test]
+fn bench_measures_two_sets_of_options() {
+    let args = "bench embedded:student --runs 2 --warmup 0 --loads 1 --tokens 2 --length 8 --batch 2 \
+        --json --compare passes=none";
+    let output = run(&args.split_whitespace().collect::<Vec<_>>(), "");
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let sides = told["sides"].as_array().unwrap();
+    let names = [
+        "embedded:student, passes: all",
+        "embedded:student, passes: none",
+    ];
+    assert_eq!(sides.len(), names.len());
+    for (side, name) in sides.iter().zip(names) {
+        assert_eq!(side["name"], name);
+        assert_eq!(side["inputs"], serde_json::json!(["input_ids 2x8"]));
+        for figure in ["forward_seconds", "decode_tokens_per_second"] {
+            assert!(side[figure]["median"].as_f64().unwrap() > 0.0, "{side}");
+        }
+    }
+    assert!(told["forward_ratio"]["median"].as_f64().unwrap() > 0.0);
+    check(
+        &["bench", "embedded:student", "--compare", "pases=none"],
+        "",
+        2,
+        "",
+        &["unknown setting \"pases\"", "did you mean \"passes\""],
+    );
+    let check_shape = |shape, word| {
+        let args = [
+            "bench",
+            "embedded:student",
+            "--loads",
+            "1",
+            "--shape",
+            shape,
+        ];
+        check(&args, "", 2, "", &[word]);
+    };
+    check_shape("input_ids", "as in input_ids=1x128");
+    check_shape("ids=1x2", "unknown input \"ids\"");
+    check_shape("input_ids=1x9999", "has shape [1, 9999]");
+}

@@ -9,6 +9,7 @@ mod formats;
 mod gradients;
 mod inspect;
 mod objectives;
+mod passes;
 mod recompression;
 mod reference;
 mod serve;

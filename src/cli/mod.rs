@@ -7,6 +7,7 @@
 )]
 
 mod batch;
+mod bench;
 mod git;
 mod inspect;
 mod interrupts;
@@ -77,6 +78,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Predict once with a Core ML model.
     Predict(predict::Args),
+    /// Measure how fast a Core ML model loads, predicts and decodes.
+    Bench(bench::Args),
     /// Predict for another program: a request a line, an answer a line.
     Serve(serve::Args),
 }
@@ -109,6 +112,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Reference(args) => reference::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Predict(args) => predict::run(&args),
+            Command::Bench(args) => bench::run(&args),
             Command::Serve(args) => serve::run(args),
         };
     }

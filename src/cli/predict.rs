@@ -11,9 +11,10 @@ use serde_json::{Map, Value, json};
 use crate::diag::{Context, Result};
 use crate::engine::apple::{self, AppleOptions, ComputeUnits};
 use crate::engine::classifier::classification;
-use crate::engine::portable::{Options, Portable, Precision};
+use crate::engine::portable::{Passes, Portable, Precision};
 use crate::engine::{Engine, Features, State, device};
 use crate::files;
+use crate::models::{EngineChoice, LoadOptions};
 use crate::numeric::{from_safetensors, to_json, to_safetensors};
 use crate::package::{Bundle, FeatureKind, FunctionDescription};
 
@@ -44,6 +45,9 @@ pub(super) struct Args {
     opening: Opening,
 }
 
+const PRECISIONS: &str =
+    "How the portable engine computes: f32; faithful (fp16 where the program says so); f64";
+
 /// How models are opened.
 #[derive(clap::Args)]
 pub(super) struct Opening {
@@ -55,9 +59,12 @@ pub(super) struct Opening {
     #[arg(long, default_value = "cpu")]
     device: String,
 
-    /// How the portable engine computes fp16 programs.
-    #[arg(long, value_enum, default_value_t)]
-    precision: PrecisionName,
+    #[arg(long, default_value = "f32", help = PRECISIONS)]
+    precision: Precision,
+
+    /// What the portable engine fuses: rms_norm, rotary, silu_mul, attention, joined by `+`; all, none.
+    #[arg(long, default_value = "all")]
+    passes: Passes,
 
     /// What Core ML may use: cpu, cpu+gpu, cpu+ane or all.
     #[arg(long, default_value = "all")]
@@ -71,17 +78,6 @@ enum EngineName {
     Portable,
     /// Core ML, on a Mac.
     Apple,
-}
-
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum PrecisionName {
-    /// In single precision.
-    #[default]
-    F32,
-    /// Each result rounded to fp16 where the program says so.
-    Faithful,
-    /// In double precision.
-    F64,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
@@ -114,28 +110,30 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 impl Opening {
     /// The model at `path`, ready to predict.
     pub(super) fn open(&self, path: &Path) -> Result<Box<dyn Engine>> {
-        match self.engine {
-            EngineName::Apple => apple::open(
-                path,
-                &AppleOptions {
-                    compute_units: self.compute_units.parse::<ComputeUnits>()?,
-                    cache: std::env::temp_dir().join("rlaif-repl"),
-                },
-            ),
-            EngineName::Portable => {
-                let options = Options {
-                    device: device::open(&self.device)?,
-                    precision: match self.precision {
-                        PrecisionName::F32 => Precision::F32,
-                        PrecisionName::Faithful => Precision::Faithful,
-                        PrecisionName::F64 => Precision::F64,
-                    },
-                    ..Options::default()
-                };
-                let bundle = Arc::new(Bundle::open(path)?);
-                Ok(Box::new(Portable::new(bundle, options)?))
-            }
+        let options = self.load_options()?;
+        if let EngineChoice::Apple(options) = &options.engine {
+            return apple::open(path, options);
         }
+        let bundle = Arc::new(Bundle::open(path)?);
+        Ok(Box::new(Portable::new(bundle, options.portable())?))
+    }
+
+    /// The same for language models.
+    pub(super) fn load_options(&self) -> Result<LoadOptions> {
+        let engine = match self.engine {
+            EngineName::Apple => EngineChoice::Apple(AppleOptions {
+                compute_units: self.compute_units.parse::<ComputeUnits>()?,
+                cache: std::env::temp_dir().join("rlaif-repl"),
+            }),
+            EngineName::Portable => EngineChoice::Portable,
+        };
+        Ok(LoadOptions {
+            engine,
+            precision: self.precision,
+            passes: self.passes.clone(),
+            device: device::open(&self.device)?,
+            ..LoadOptions::default()
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use super::convention::Convention;
 use crate::diag::{Context, Error, Interrupt, Result};
 use crate::engine::Engine;
 use crate::engine::apple::{self, AppleOptions};
-use crate::engine::portable::{Options, Portable, Precision};
+use crate::engine::portable::{Options, Passes, Portable, Precision};
 use crate::fail;
 use crate::generate::{NextLogits, Rollout, Sampling, generate};
 use crate::numeric::Array;
@@ -32,6 +32,8 @@ pub enum EngineChoice {
 pub struct LoadOptions {
     pub engine: EngineChoice,
     pub precision: Precision,
+    /// What the portable engine fuses.
+    pub passes: Passes,
     pub device: Device,
     /// The default function if absent.
     pub function: Option<String>,
@@ -45,10 +47,24 @@ impl Default for LoadOptions {
         Self {
             engine: EngineChoice::Portable,
             precision: Precision::F32,
+            passes: Passes::default(),
             device: Device::Cpu,
             function: None,
             tokenizer: None,
             interrupt: Interrupt::default(),
+        }
+    }
+}
+
+impl LoadOptions {
+    /// What of these the portable engine takes.
+    pub fn portable(&self) -> Options {
+        Options {
+            precision: self.precision,
+            passes: self.passes.clone(),
+            device: self.device.clone(),
+            interrupt: self.interrupt.clone(),
+            ..Options::default()
         }
     }
 }
@@ -117,7 +133,7 @@ impl CoreMLModelWrapper {
         let (engine, portable): Engines = match apple {
             Some(engine) => (engine, None),
             None => {
-                let portable = Portable::new(bundle.clone(), portable_options(options));
+                let portable = Portable::new(bundle.clone(), options.portable());
                 let portable = Arc::new(portable.with_context(|| name.clone())?);
                 (portable.clone(), Some(portable))
             }
@@ -255,15 +271,6 @@ impl NextLogits for CoreMLModelWrapper {
 }
 
 type Engines = (Arc<dyn Engine>, Option<Arc<Portable>>);
-
-fn portable_options(options: &LoadOptions) -> Options {
-    Options {
-        precision: options.precision,
-        device: options.device.clone(),
-        interrupt: options.interrupt.clone(),
-        ..Options::default()
-    }
-}
 
 /// Cuts `[batch, length, vocab]` (leading ones may be missing) of `count` rows into `rows`, without the
 /// padding.

@@ -1,6 +1,6 @@
 //! Running a plan: only what the results need, constants once, each value freed after its last use.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use candle_core::{DType as Candle, Device, Tensor};
@@ -9,12 +9,12 @@ use super::Limits;
 use super::batch::{self, Examples, Lane};
 use super::call::{Arg, Call};
 use super::ops::Op;
-use super::passes::{Passes, fuse};
 use super::plan::{Action, BlockPlan, Plan, Source, Sources, Step};
+use super::schedule::Schedule;
 use super::state::States;
 use super::value::Value;
 use super::watch::Watch;
-use crate::diag::{Context, Error, Interrupt, Result};
+use crate::diag::{Context, Interrupt, Result};
 use crate::fail;
 use crate::mil::{self, Type};
 use crate::numeric::{Array, DType, Rng};
@@ -75,140 +75,6 @@ pub struct Ctx<'a> {
     nested: bool,
     /// Whether constants are wanted as they are stored.
     stored: bool,
-}
-
-/// Which values of a plan are given from outside, and what then remains to run.
-pub struct Schedule {
-    /// Slots given by the caller (trained weights), by value name.
-    overrides: BTreeMap<String, usize>,
-    /// Steps to run each time, with the slots to free after each.
-    live: Vec<(usize, Vec<usize>)>,
-    /// Slots of constants that live steps read.
-    constants: Vec<usize>,
-    /// Steps that run in the place of those of the plan, by index.
-    fused: BTreeMap<usize, Step>,
-}
-
-impl Schedule {
-    /// Plans a run of the operations that the program has, in which the values `overrides` are given
-    /// rather than computed.
-    pub fn new(plan: &Plan, overrides: &BTreeSet<String>) -> Result<Self> {
-        Self::fused(plan, overrides, &Passes::none())
-    }
-
-    /// The same, with what `passes` fuse.
-    pub fn fused(plan: &Plan, overrides: &BTreeSet<String>, passes: &Passes) -> Result<Self> {
-        let mut given = BTreeMap::new();
-        for name in overrides {
-            let known = || plan.slots.keys().map(String::as_str);
-            let slot = plan
-                .slots
-                .get(name)
-                .ok_or_else(|| Error::unknown("value", name, known()))?;
-            given.insert(name.clone(), *slot);
-        }
-        let given_slots: BTreeSet<usize> = given.values().copied().collect();
-        let mut schedule = Self {
-            overrides: given,
-            live: Vec::new(),
-            constants: Vec::new(),
-            fused: fuse(plan, &given_slots, passes),
-        };
-        let varying = varying_slots(plan, &given_slots);
-        let steps = schedule.needed_steps(plan, &given_slots, &varying);
-        schedule.free_early(plan, steps, &given_slots, &varying);
-        Ok(schedule)
-    }
-
-    /// Fused operations by name, with how many there are.
-    pub fn fusions(&self) -> BTreeMap<&'static str, usize> {
-        let mut counts = BTreeMap::new();
-        for step in self.fused.values() {
-            if let Action::Op(op) = step.action {
-                *counts.entry(op.name).or_insert(0) += 1;
-            }
-        }
-        counts
-    }
-
-    /// What runs at the place of step `i` of the plan.
-    pub fn step<'s>(&'s self, plan: &'s Plan, i: usize) -> &'s Step {
-        self.fused.get(&i).unwrap_or(&plan.block.steps[i])
-    }
-
-    pub fn overrides(&self) -> impl Iterator<Item = &str> {
-        self.overrides.keys().map(String::as_str)
-    }
-
-    /// Slots that are full before the first step.
-    pub fn given(&self) -> impl Iterator<Item = usize> {
-        self.overrides.values().chain(&self.constants).copied()
-    }
-}
-
-/// Slots whose value may differ from run to run.
-fn varying_slots(plan: &Plan, given: &BTreeSet<usize>) -> BTreeSet<usize> {
-    let mut varying: BTreeSet<usize> = given.iter().chain(&plan.block.inputs).copied().collect();
-    for step in &plan.block.steps {
-        if step.has_effect() || step.reads().iter().any(|slot| varying.contains(slot)) {
-            varying.extend(&step.outputs);
-        }
-    }
-    varying
-}
-
-impl Schedule {
-    /// The varying steps that results or effects depend on, in order.
-    fn needed_steps(
-        &self,
-        plan: &Plan,
-        given: &BTreeSet<usize>,
-        varying: &BTreeSet<usize>,
-    ) -> Vec<usize> {
-        let mut wanted: BTreeSet<usize> = plan.block.outputs.iter().copied().collect();
-        let mut needed = Vec::new();
-        for i in (0..plan.block.steps.len()).rev() {
-            let step = self.step(plan, i);
-            let makes = step
-                .outputs
-                .iter()
-                .any(|s| wanted.contains(s) && !given.contains(s));
-            let varies = step.outputs.iter().any(|s| varying.contains(s));
-            if step.writes() || (makes && (varies || step.has_effect())) {
-                wanted.extend(step.reads());
-                needed.push(i);
-            }
-        }
-        needed.reverse();
-        needed
-    }
-
-    /// Notes after which of `steps` each value is free, and which constants they read.
-    fn free_early(
-        &mut self,
-        plan: &Plan,
-        steps: Vec<usize>,
-        given: &BTreeSet<usize>,
-        varying: &BTreeSet<usize>,
-    ) {
-        let mut kept: BTreeSet<usize> = plan.block.outputs.iter().copied().collect();
-        let constant = |slot: &usize| !varying.contains(slot);
-        let mut constants: BTreeSet<usize> = kept.iter().copied().filter(constant).collect();
-        let mut live = Vec::with_capacity(steps.len());
-        for i in steps.into_iter().rev() {
-            let reads = self.step(plan, i).reads();
-            let own = |slot: &usize| plan.producers.contains_key(slot) && !given.contains(slot);
-            constants.extend(reads.iter().filter(|s| own(s) && constant(s)));
-            let last = reads
-                .into_iter()
-                .filter(|slot| kept.insert(*slot))
-                .collect();
-            live.push((i, last));
-        }
-        live.reverse();
-        self.live = live;
-        self.constants = constants.into_iter().collect();
-    }
 }
 
 /// Runs `plan` once. `inputs` and `given` are by name; the results are in the order of the function.

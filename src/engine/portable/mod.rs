@@ -11,6 +11,7 @@ mod kernels;
 pub mod ops;
 mod passes;
 mod plan;
+mod schedule;
 mod state;
 mod trace;
 mod value;
@@ -35,8 +36,9 @@ use crate::fail;
 use crate::mil;
 use crate::numeric::{Array, DType};
 use crate::package::{Bundle, Description, FeatureKind, FunctionDescription};
-use execute::{Draws, Keep, Schedule, Scope};
+use execute::{Draws, Keep, Scope};
 use plan::Plan;
+use schedule::Schedule;
 use watch::Watch;
 
 pub use plan::unsupported;
@@ -51,6 +53,23 @@ pub enum Precision {
     Faithful,
     /// f64, for checking gradients.
     F64,
+}
+
+impl std::str::FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "f32" => Ok(Precision::F32),
+            "faithful" => Ok(Precision::Faithful),
+            "f64" => Ok(Precision::F64),
+            _ => Err(Error::unknown(
+                "precision",
+                name,
+                ["f32", "faithful", "f64"],
+            )),
+        }
+    }
 }
 
 /// How a program is to be run.

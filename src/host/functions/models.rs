@@ -10,7 +10,7 @@ use super::samples::{SAMPLING, from_rollouts, sampling};
 use crate::diag::{Context as _, Interrupt, Result};
 use crate::engine::apple::{AppleOptions, ComputeUnits};
 use crate::engine::device;
-use crate::engine::portable::Precision;
+use crate::engine::portable::{Passes, Precision};
 use crate::fail;
 use crate::host::{
     Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property,
@@ -64,6 +64,11 @@ const LOAD: &[Key] = &[
         &["f32", "faithful"],
         "f32",
         "Floats in f32 throughout, or fp16-typed results rounded as Core ML may.",
+    ),
+    Key::optional(
+        "passes",
+        Kind::Array,
+        "What the portable engine fuses: rms_norm, rotary, silu_mul, attention; all of it if left out.",
     ),
     Key::text(
         "compute_units",
@@ -156,9 +161,14 @@ fn load_options(call: &Call) -> Result<LoadOptions> {
         "faithful" => Precision::Faithful,
         _ => Precision::F32,
     };
+    let passes = match options.get::<Option<Vec<String>>>("passes")? {
+        Some(names) => Passes::named(names.iter().map(String::as_str))?,
+        None => Passes::default(),
+    };
     Ok(LoadOptions {
         engine,
         precision,
+        passes,
         device: device::open(&options.get::<String>("device")?)?,
         function: options.get("function")?,
         tokenizer: options.get("tokenizer")?,

@@ -7,8 +7,9 @@ use candle_core::Tensor;
 use super::Examples;
 use super::lane::Lane;
 use crate::diag::Result;
-use crate::engine::portable::execute::{Ctx, Schedule, Scope, run};
+use crate::engine::portable::execute::{Ctx, Scope, run};
 use crate::engine::portable::plan::Plan;
+use crate::engine::portable::schedule::Schedule;
 use crate::engine::portable::{States, Value};
 use crate::fail;
 

@@ -21,6 +21,7 @@ mod rotary;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::plan::{Plan, Step};
 use crate::diag::{Error, Result};
@@ -70,6 +71,25 @@ impl Passes {
 
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().copied()
+    }
+}
+
+/// Names joined by `+`, as in `rms_norm+rotary`; `all` or `none`.
+impl std::str::FromStr for Passes {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::named(text.split('+'))
+    }
+}
+
+impl fmt::Display for Passes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            0 => write!(f, "none"),
+            n if n == ALL.len() => write!(f, "all"),
+            _ => write!(f, "{}", self.names().collect::<Vec<_>>().join("+")),
+        }
     }
 }
 

@@ -15,15 +15,16 @@ pub use drift::Drift;
 pub use nonfinite::NonFinite;
 pub use stats::Stats;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::execute::{self, Draws, Scope};
+use super::schedule::Schedule;
 use super::state::States;
 use super::value::Value;
 use super::watch::{Observer, Watch};
-use super::{Function, Portable, Precision};
+use super::{Portable, Precision};
 use crate::diag::Result;
 use crate::engine::{Features, State};
 use crate::fail;
@@ -189,7 +190,7 @@ struct Start {
 
 impl Portable {
     /// Runs `function` on `inputs` as [`Engine::predict`](crate::engine::Engine::predict) does, and tells
-    /// what passed. With a `state`, the traced run goes on from it and leaves it changed, the others
+    /// what passed, in the operations that the program has: nothing is fused. With a `state`, the traced run goes on from it and leaves it changed, the others
     /// leave it alone.
     pub fn trace(
         &self,
@@ -198,7 +199,8 @@ impl Portable {
         state: Option<&mut dyn State>,
         options: &TraceOptions,
     ) -> Result<Trace> {
-        let Function { plan, schedule, .. } = self.function(function)?;
+        let plan = &self.function(function)?.plan;
+        let schedule = Schedule::new(plan, &BTreeSet::new())?;
         let mut start = self.start(function, inputs)?;
         let kept = match state {
             None => None,
@@ -215,7 +217,7 @@ impl Portable {
         }
         let mut trace = {
             let names = Names::of(plan);
-            let recorder = Recorder::new(&names, schedule, options.now);
+            let recorder = Recorder::new(&names, &schedule, options.now);
             let mut states = start.states.clone();
             self.observed(function, &start.values, &mut states, Some(&recorder))?;
             if let Some(kept) = kept {
@@ -267,14 +269,15 @@ impl Portable {
         states: &mut States,
         observer: Option<&dyn Observer>,
     ) -> Result<()> {
-        let Function { plan, schedule, .. } = self.function(function)?;
+        let plan = &self.function(function)?.plan;
+        let schedule = Schedule::new(plan, &BTreeSet::new())?;
         let load = |value: &mil::Value| self.bundle.resolve(value);
         let draws = Draws::new(self.options.seed);
         let scope = Scope {
             watch: Watch(observer),
             ..super::scope(&self.options, &draws, &load)
         };
-        execute::run(plan, schedule, &scope, values, &BTreeMap::new(), states).map(drop)
+        execute::run(plan, &schedule, &scope, values, &BTreeMap::new(), states).map(drop)
     }
 
     /// This engine, or one over the same bundle that computes in `precision`.

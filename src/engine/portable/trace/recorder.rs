@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::memory::Memory;
 use super::{EVENTS_MAX, Event, NonFinite, Seen};
 use crate::diag::Result;
-use crate::engine::portable::execute::Schedule;
 use crate::engine::portable::plan::{Action, Plan, Source, Step};
+use crate::engine::portable::schedule::Schedule;
 use crate::engine::portable::value::Value;
 use crate::engine::portable::watch::Observer;
 
