@@ -151,6 +151,6 @@ fn what_is_no_program_is_named() {
         fs::remove_dir_all(&path).unwrap();
     };
     check(&[], "there is no Core ML bundle here");
-    check(&["model0"], "this is a pipeline, not an ML Program");
+    check(&["model0"], "coremldata.bin");
     check(&["model.espresso.net"], "this is a neural network");
 }

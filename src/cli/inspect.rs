@@ -9,7 +9,10 @@ use serde_json::{Map, Value, json};
 
 use crate::diag::Result;
 use crate::engine::portable::unsupported;
-use crate::package::{Bundle, Color, Feature, FeatureKind, WeightForm, weight_forms};
+use crate::package::{
+    Bundle, Color, Description, Feature, FeatureKind, FunctionDescription, Model, Pipeline,
+    PipelineKind, WeightForm, weight_forms,
+};
 use crate::repl::Terminal;
 use crate::report::{Cell, Column, Display, Table};
 
@@ -25,67 +28,88 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let bundle = Bundle::open(&args.model)?;
+    let model = Model::open(&args.model)?;
     let terminal = Terminal::new();
     if args.json {
-        terminal.line(&format!("{:#}", json(&bundle)));
+        terminal.line(&format!("{:#}", json(&model)));
         return Ok(ExitCode::SUCCESS);
     }
-    let tables = tables(&bundle)?;
+    let tables = match &model {
+        Model::Program(bundle) => program(bundle)?,
+        Model::Pipeline(pipeline) => stages(pipeline)?,
+    };
     for table in tables.into_iter().filter(|table| !table.rows().is_empty()) {
         terminal.display(&Display::Table(table));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn tables(bundle: &Bundle) -> Result<Vec<Table>> {
-    let mut tables = vec![model(bundle)?];
-    for (name, function) in &bundle.description.functions {
-        let sides = [
-            ("inputs", &function.inputs),
-            ("outputs", &function.outputs),
-            ("states", &function.states),
-        ];
-        for (side, listed) in sides {
-            tables.push(features(&format!("{side} of {name}"), listed)?);
-        }
-    }
-    tables.push(operations(bundle)?);
-    tables.push(weights(bundle)?);
-    tables.push(files(bundle)?);
-    tables.push(missing(bundle)?);
-    Ok(tables)
-}
-
-fn model(bundle: &Bundle) -> Result<Table> {
-    let description = &bundle.description;
-    let metadata = &description.metadata;
+fn program(bundle: &Bundle) -> Result<Vec<Table>> {
     let functions = bundle.program.functions.iter();
-    let functions = functions.map(|(name, function)| match description.functions.len() {
-        1 => function.opset.clone(),
-        _ => format!("{name} ({})", function.opset),
+    let several = bundle.description.functions.len() > 1;
+    let functions = functions.map(|(name, function)| match several {
+        true => format!("{name} ({})", function.opset),
+        false => function.opset.clone(),
     });
     let functions: Vec<String> = functions.collect();
-    let several = functions.len() > 1;
-    let default = several.then(|| description.default_function.clone());
+    let default = several.then(|| bundle.description.default_function.clone());
     let rows = [
-        (
-            "specification version",
-            description.specification_version.to_string(),
-        ),
         (
             if several { "functions" } else { "opset" },
             functions.join(", "),
         ),
         ("default function", default.unwrap_or_default()),
+    ];
+    let mut tables = vec![model("model", &bundle.description, &rows)?];
+    tables.extend(interface(&bundle.description)?);
+    tables.push(operations("operations", bundle)?);
+    tables.push(weights("weights", bundle)?);
+    tables.push(files("weight files", bundle)?);
+    tables.push(missing("the portable engine can't run", bundle)?);
+    Ok(tables)
+}
+
+/// The whole, and what each stage is made of.
+fn stages(pipeline: &Pipeline) -> Result<Vec<Table>> {
+    let names = pipeline.stages.iter().map(|stage| stage.name.as_str());
+    let names: Vec<&str> = names.collect();
+    let rows = [(kind_of(pipeline), names.join(" → "))];
+    let mut tables = vec![model("model", &pipeline.description, &rows)?];
+    tables.extend(interface(&pipeline.description)?);
+    for stage in &pipeline.stages {
+        let of = |title: &str| format!("{title} of stage {}", stage.name);
+        let bundle = &stage.bundle;
+        tables.push(operations(&of("operations"), bundle)?);
+        tables.push(weights(&of("weights"), bundle)?);
+        tables.push(files(&of("weight files"), bundle)?);
+        tables.push(missing(&of("what the portable engine can't run"), bundle)?);
+    }
+    Ok(tables)
+}
+
+fn kind_of(pipeline: &Pipeline) -> &'static str {
+    match pipeline.kind {
+        PipelineKind::Plain => "pipeline",
+        PipelineKind::Classifier => "pipeline classifier",
+        PipelineKind::Regressor => "pipeline regressor",
+    }
+}
+
+/// What the description says of the whole, with rows of one's own.
+fn model(title: &str, description: &Description, rows: &[(&str, String)]) -> Result<Table> {
+    let metadata = &description.metadata;
+    let version = description.specification_version.to_string();
+    let texts = [
         ("description", metadata.short_description.clone()),
         ("author", metadata.author.clone()),
         ("version", metadata.version.clone()),
         ("licence", metadata.license.clone()),
     ];
-    let mut table = Table::new("model", ["", "value"]);
-    for (name, value) in rows.into_iter().filter(|(_, value)| !value.is_empty()) {
-        table.push([name.to_owned(), value])?;
+    let first = [("specification version", version)];
+    let mut table = Table::new(title, ["", "value"]);
+    let rows = first.iter().chain(rows).chain(&texts);
+    for (name, value) in rows.filter(|(_, value)| !value.is_empty()) {
+        table.push([(*name).to_owned(), value.clone()])?;
     }
     for (key, value) in &metadata.user {
         table.push([key.clone(), value.clone()])?;
@@ -97,6 +121,22 @@ fn model(bundle: &Bundle) -> Result<Table> {
         }
     }
     Ok(table)
+}
+
+/// The inputs, outputs and states of each function.
+fn interface(description: &Description) -> Result<Vec<Table>> {
+    let mut tables = Vec::new();
+    for (name, function) in &description.functions {
+        let sides = [
+            ("inputs", &function.inputs),
+            ("outputs", &function.outputs),
+            ("states", &function.states),
+        ];
+        for (side, listed) in sides {
+            tables.push(features(&format!("{side} of {name}"), listed)?);
+        }
+    }
+    Ok(tables)
 }
 
 type Told<'a> = &'a dyn Fn(&Feature) -> String;
@@ -158,19 +198,19 @@ fn default(feature: &Feature) -> String {
 }
 
 /// The most frequent first.
-fn operations(bundle: &Bundle) -> Result<Table> {
+fn operations(title: &str, bundle: &Bundle) -> Result<Table> {
     let counts = histogram(bundle);
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let total: usize = counts.iter().map(|(_, count)| count).sum();
-    let mut table = Table::new(format!("operations: {total}"), ["operation", "count"]);
+    let mut table = Table::new(format!("{title}: {total}"), ["operation", "count"]);
     for (op, count) in counts {
         table.push([Cell::from(op), count.into()])?;
     }
     Ok(table)
 }
 
-fn weights(bundle: &Bundle) -> Result<Table> {
+fn weights(title: &str, bundle: &Bundle) -> Result<Table> {
     let forms = weight_forms(&bundle.program);
     let columns = [
         "form",
@@ -184,7 +224,7 @@ fn weights(bundle: &Bundle) -> Result<Table> {
     let columns = columns.chain([Column::new("bits each").decimals(2)]);
     let bytes: u64 = forms.iter().map(|form| form.bytes).sum();
     let elements: u64 = forms.iter().map(|form| form.elements).sum();
-    let title = format!("weights: {elements} elements in {bytes} bytes");
+    let title = format!("{title}: {elements} elements in {bytes} bytes");
     let mut table = Table::new(title, columns);
     for form in forms {
         table.push([
@@ -204,8 +244,8 @@ fn bits(form: &WeightForm) -> Option<f64> {
     (form.elements > 0).then(|| 8.0 * form.bytes as f64 / form.elements as f64)
 }
 
-fn files(bundle: &Bundle) -> Result<Table> {
-    let mut table = Table::new("weight files", ["file", "bytes", "state"]);
+fn files(title: &str, bundle: &Bundle) -> Result<Table> {
+    let mut table = Table::new(title, ["file", "bytes", "state"]);
     for (path, size) in bundle.weight_files() {
         let (size, state) = match size {
             Ok(size) => (Some(size as usize), "readable".to_owned()),
@@ -216,8 +256,7 @@ fn files(bundle: &Bundle) -> Result<Table> {
     Ok(table)
 }
 
-fn missing(bundle: &Bundle) -> Result<Table> {
-    let title = "the portable engine can't run";
+fn missing(title: &str, bundle: &Bundle) -> Result<Table> {
     let mut table = Table::new(title, ["function", "operation", "for example at"]);
     for (name, function) in &bundle.program.functions {
         for (op, place) in unsupported(function) {
@@ -233,22 +272,75 @@ fn histogram(bundle: &Bundle) -> BTreeMap<&str, usize> {
     counts
 }
 
-fn json(bundle: &Bundle) -> Value {
-    let description = &bundle.description;
+fn json(model: &Model) -> Value {
+    let description = model.description();
     let metadata = &description.metadata;
-    let functions = description.functions.iter().map(|(name, interface)| {
-        let program = bundle.program.functions.get(name);
-        let list = |features: &[Feature]| features.iter().map(feature).collect::<Value>();
-        let function = json!({
-            "opset": program.map(|function| function.opset.as_str()),
-            "inputs": list(&interface.inputs),
-            "outputs": list(&interface.outputs),
-            "states": list(&interface.states),
-            "class_labels": interface.class_labels,
-            "unsupported": program.map(unsupported).unwrap_or_default(),
-        });
-        (name.clone(), function)
+    let mut json = json!({
+        "specification_version": description.specification_version,
+        "default_function": description.default_function,
+        "metadata": {
+            "description": metadata.short_description,
+            "author": metadata.author,
+            "version": metadata.version,
+            "license": metadata.license,
+            "user": metadata.user,
+        },
     });
+    let content = match model {
+        Model::Program(bundle) => program_json(bundle),
+        Model::Pipeline(pipeline) => {
+            let stages = pipeline.stages.iter().map(|stage| {
+                let mut json = program_json(&stage.bundle);
+                json.insert("name".into(), json!(stage.name));
+                Value::Object(json)
+            });
+            let functions = description.functions.iter();
+            let functions = functions.map(|(name, f)| (name.clone(), Value::Object(sides(f))));
+            let content = [
+                ("pipeline", json!(kind_of(pipeline))),
+                ("functions", Value::Object(functions.collect())),
+                ("stages", stages.collect()),
+            ];
+            content
+                .map(|(key, value)| (key.to_owned(), value))
+                .into_iter()
+                .collect()
+        }
+    };
+    if let Value::Object(json) = &mut json {
+        json.extend(content);
+    }
+    json
+}
+
+fn sides(interface: &FunctionDescription) -> Map<String, Value> {
+    let list = |features: &[Feature]| features.iter().map(feature).collect::<Value>();
+    let sides = [
+        ("inputs", list(&interface.inputs)),
+        ("outputs", list(&interface.outputs)),
+        ("states", list(&interface.states)),
+        ("class_labels", json!(interface.class_labels)),
+    ];
+    sides
+        .map(|(key, value)| (key.to_owned(), value))
+        .into_iter()
+        .collect()
+}
+
+fn program_json(bundle: &Bundle) -> Map<String, Value> {
+    let functions = bundle
+        .description
+        .functions
+        .iter()
+        .map(|(name, interface)| {
+            let program = bundle.program.functions.get(name);
+            let mut function = sides(interface);
+            let opset = program.map(|function| function.opset.as_str());
+            function.insert("opset".into(), json!(opset));
+            let unsupported = program.map(unsupported).unwrap_or_default();
+            function.insert("unsupported".into(), json!(unsupported));
+            (name.clone(), Value::Object(function))
+        });
     let weights = weight_forms(&bundle.program).into_iter().map(|form| {
         json!({
             "form": form.form,
@@ -259,28 +351,21 @@ fn json(bundle: &Bundle) -> Value {
             "bytes": form.bytes,
         })
     });
-    let files = bundle
-        .weight_files()
+    let files = bundle.weight_files().into_iter();
+    let files = files.map(|(path, size)| match size {
+        Ok(bytes) => (path, json!({ "bytes": bytes })),
+        Err(error) => (path, json!({ "error": error.to_string() })),
+    });
+    let content = [
+        ("functions", Value::Object(functions.collect())),
+        ("operations", json!(histogram(bundle))),
+        ("weights", weights.collect()),
+        ("weight_files", Value::Object(files.collect())),
+    ];
+    content
+        .map(|(key, value)| (key.to_owned(), value))
         .into_iter()
-        .map(|(path, size)| match size {
-            Ok(bytes) => (path, json!({ "bytes": bytes })),
-            Err(error) => (path, json!({ "error": error.to_string() })),
-        });
-    json!({
-        "specification_version": description.specification_version,
-        "default_function": description.default_function,
-        "metadata": {
-            "description": metadata.short_description,
-            "author": metadata.author,
-            "version": metadata.version,
-            "license": metadata.license,
-            "user": metadata.user,
-        },
-        "functions": functions.collect::<Map<String, Value>>(),
-        "operations": histogram(bundle),
-        "weights": weights.collect::<Value>(),
-        "weight_files": files.collect::<Map<String, Value>>(),
-    })
+        .collect()
 }
 
 fn feature(feature: &Feature) -> Value {

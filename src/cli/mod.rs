@@ -8,6 +8,7 @@
 
 mod batch;
 mod bench;
+mod compile;
 mod git;
 mod inspect;
 mod interrupts;
@@ -82,6 +83,8 @@ enum Command {
     Bench(bench::Args),
     /// Predict for another program: a request a line, an answer a line.
     Serve(serve::Args),
+    /// Compile a Core ML model: .mlmodelc from .mlpackage or .mlmodel.
+    Compile(compile::Args),
 }
 
 /// Runs the program.
@@ -114,6 +117,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Predict(args) => predict::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Serve(args) => serve::run(args),
+            Command::Compile(args) => compile::run(&args),
         };
     }
     session::silence_panics();

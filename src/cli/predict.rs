@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
@@ -11,12 +10,12 @@ use serde_json::{Map, Value, json};
 use crate::diag::{Context, Result};
 use crate::engine::apple::{self, AppleOptions, ComputeUnits};
 use crate::engine::classifier::classification;
-use crate::engine::portable::{Passes, Portable, Precision};
-use crate::engine::{Engine, Features, State, device};
+use crate::engine::portable::{Passes, Precision};
+use crate::engine::{Engine, Features, State, device, pipeline};
 use crate::files;
 use crate::models::{EngineChoice, LoadOptions};
 use crate::numeric::{from_safetensors, to_json, to_safetensors};
-use crate::package::{Bundle, FeatureKind, FunctionDescription};
+use crate::package::{FeatureKind, FunctionDescription, Model};
 
 /// Arguments of the command.
 #[derive(clap::Args)]
@@ -114,8 +113,7 @@ impl Opening {
         if let EngineChoice::Apple(options) = &options.engine {
             return apple::open(path, options);
         }
-        let bundle = Arc::new(Bundle::open(path)?);
-        Ok(Box::new(Portable::new(bundle, options.portable())?))
+        pipeline::portable(Model::open(path)?, options.portable())
     }
 
     /// The same for language models.

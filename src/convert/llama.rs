@@ -158,6 +158,7 @@ impl Llama {
             functions: BTreeMap::from([("main".to_owned(), main)]),
             default_function: "main".to_owned(),
             metadata: Metadata::default(),
+            ..Description::default()
         }
     }
 }

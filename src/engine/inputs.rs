@@ -2,11 +2,16 @@
 
 use super::Features;
 use crate::diag::{Context, Error, Result};
+use crate::fail;
 use crate::numeric::{Array, DType};
-use crate::package::{Feature, FeatureKind, FunctionDescription};
+use crate::package::{Color, Feature, FeatureKind, FunctionDescription};
 
 /// The inputs as the program takes them: every name known, every shape allowed, element types as
 /// declared, absent optional inputs filled with their default.
+///
+/// Inputs that list their shapes must take them from the same place in their lists, as in Core ML. An
+/// image is an array `[1, channels, height, width]`, or with its channels last, of pixels from 0 to 255
+/// in the declared colour space (any numbers for fp16 images).
 pub fn prepare(function: &FunctionDescription, given: &Features) -> Result<Features> {
     let declared = || function.inputs.iter().map(|feature| feature.name.as_str());
     if let Some(name) = given.keys().find(|n| !declared().any(|known| known == *n)) {
@@ -15,26 +20,96 @@ pub fn prepare(function: &FunctionDescription, given: &Features) -> Result<Featu
     let mut prepared = Features::new();
     for feature in &function.inputs {
         let value = match given.get(&feature.name) {
-            Some(value) => Some(fit(feature, value)?),
+            Some(value) => fit(feature, value)?,
             None => default_of(feature)?,
         };
-        prepared.extend(value.map(|value| (feature.name.clone(), value)));
+        prepared.insert(feature.name.clone(), value);
     }
+    check_enumerated(function, &prepared)?;
     Ok(prepared)
 }
 
 /// `value` as `feature` declares it, if its shape is one that `feature` allows.
 pub fn fit(feature: &Feature, value: &Array) -> Result<Array> {
-    feature.accepts(value.shape())?;
+    let place = || format!("\"{}\"", feature.name);
     match &feature.kind {
-        FeatureKind::Array { dtype, .. } => value
-            .cast(*dtype)
-            .with_context(|| format!("\"{}\"", feature.name)),
-        _ => Ok(value.clone()),
+        FeatureKind::Array { dtype, .. } => {
+            feature.accepts(value.shape())?;
+            value.cast(*dtype).with_context(place)
+        }
+        FeatureKind::Image { color, .. } => {
+            let image = match channels_first(feature, value)? {
+                Some(image) => image,
+                None => value.clone(),
+            };
+            check_pixels(*color, &image).with_context(place)?;
+            Ok(image)
+        }
+        FeatureKind::Other(_) => {
+            feature.accepts(value.shape())?;
+            Ok(value.clone())
+        }
     }
 }
 
-fn default_of(feature: &Feature) -> Result<Option<Array>> {
+/// The image with its channels in front; none if they are there already.
+fn channels_first(feature: &Feature, image: &Array) -> Result<Option<Array>> {
+    let refused = match feature.accepts(image.shape()) {
+        Ok(()) => return Ok(None),
+        Err(refused) => refused,
+    };
+    let &[batch, height, width, channels] = image.shape() else {
+        return Err(refused);
+    };
+    if feature.accepts(&[batch, channels, height, width]).is_err() {
+        return Err(refused);
+    }
+    let size = image.dtype().bytes();
+    let pixel =
+        |channel: usize, at: usize| &image.bytes()[(at * channels + channel) * size..][..size];
+    let places = (0..channels).flat_map(|c| (0..height * width).map(move |at| (c, at)));
+    let bytes = places.flat_map(|(channel, at)| pixel(channel, at).iter().copied());
+    let shape = vec![batch, channels, height, width];
+    Array::new(image.dtype(), shape, bytes.collect()).map(Some)
+}
+
+fn check_pixels(color: Color, image: &Array) -> Result<()> {
+    let pixel = |value: &f64| (0.0..=255.0).contains(value) && value.fract() == 0.0;
+    match image.to_f64s().iter().find(|value| !pixel(value)) {
+        Some(value) if color != Color::GrayFp16 => Err(Error::new(format!(
+            "{value} is no pixel of an image of 8 bits"
+        ))
+        .hint("give whole numbers from 0 to 255; the program scales them itself")),
+        _ => Ok(()),
+    }
+}
+
+/// Inputs that list their shapes change them together.
+fn check_enumerated(function: &FunctionDescription, given: &Features) -> Result<()> {
+    let listed = function.inputs.iter().filter_map(|input| {
+        let shape = given.get(&input.name)?.shape();
+        Some((input.name.as_str(), shape, input.places(shape)?))
+    });
+    let listed: Vec<(&str, &[usize], Vec<usize>)> = listed.collect();
+    let Some((_, _, places)) = listed.first() else {
+        return Ok(());
+    };
+    let together = |place: &usize| listed.iter().all(|(_, _, places)| places.contains(place));
+    if places.iter().any(together) {
+        return Ok(());
+    }
+    let shapes = listed
+        .iter()
+        .map(|(name, shape, _)| format!("\"{name}\" {shape:?}"));
+    let shapes = shapes.collect::<Vec<_>>().join(", ");
+    Err(
+        Error::new(format!("the shapes {shapes} do not belong together"))
+            .hint("inputs that list their shapes change together: take each from the same place of its list"),
+    )
+}
+
+fn default_of(feature: &Feature) -> Result<Array> {
+    let missing = || Error::new(format!("input \"{}\" is missing", feature.name));
     match &feature.kind {
         FeatureKind::Array {
             dtype,
@@ -44,19 +119,20 @@ fn default_of(feature: &Feature) -> Result<Option<Array>> {
         } if feature.optional => {
             let values = vec![*value; shape.iter().product()];
             let filled = Array::from_f64s(DType::Fp64, shape.clone(), &values)?;
-            filled.cast(*dtype).map(Some)
+            filled.cast(*dtype)
         }
-        _ if feature.optional => Ok(None),
-        _ => Err(
-            Error::new(format!("input \"{}\" is missing", feature.name)).hint(format!(
-                "expected {}",
-                match &feature.kind {
-                    FeatureKind::Array { dtype, .. } =>
-                        format!("{dtype} of shape {}", feature.shapes()),
-                    FeatureKind::Image { .. } => format!("an image of shape {}", feature.shapes()),
-                    FeatureKind::Other(kind) => kind.clone(),
-                }
-            )),
+        _ if feature.optional => {
+            Err(missing().hint("it is optional, but the model has no default for it"))
+        }
+        FeatureKind::Array { dtype, .. } => {
+            Err(missing().hint(format!("expected {dtype} of shape {}", feature.shapes())))
+        }
+        FeatureKind::Image { .. } => {
+            Err(missing().hint(format!("expected an image of shape {}", feature.shapes())))
+        }
+        FeatureKind::Other(kind) => fail!(
+            "input \"{}\" is a {kind}, and only arrays and images can be given",
+            feature.name
         ),
     }
 }

@@ -6,6 +6,7 @@ pub mod classifier;
 mod contract;
 pub mod device;
 pub mod inputs;
+pub mod pipeline;
 pub mod portable;
 
 use std::collections::BTreeMap;

@@ -15,12 +15,24 @@ use crate::weights::BlobWriter;
 
 /// Smaller arrays stay in the program, as coremltools has it.
 const ELEMENTS_MIN: usize = 10;
-const WEIGHT_PATH: &str = "weights/weight.bin";
+/// What blob paths begin with: the folder of the model.
+const MODEL_PATH: &str = "@model_path/";
+
+/// Where the weights of a bundle go, below its model path.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// Weight files keep their names; what has none yet goes to `weights/weight.bin`.
+    Own,
+    /// One file of this name.
+    File(&'a str),
+}
 
 /// A weight file in the making.
 pub(super) struct Blobs<'a> {
     bundle: &'a Bundle,
     writer: BlobWriter<BufWriter<File>>,
+    /// As the program calls it.
+    path: String,
     /// Old path and offset → new offset.
     moved: BTreeMap<(String, u64), u64>,
 }
@@ -30,33 +42,49 @@ impl<'a> Blobs<'a> {
     /// to them, and whether there are any.
     ///
     /// If all large arrays lie in weight files already, these are copied as they are, offsets and all;
-    /// else everything goes to one new file.
-    pub(super) fn write(bundle: &'a Bundle, folder: &Path) -> Result<(Cow<'a, Program>, bool)> {
-        let mut paths = BTreeSet::new();
-        let mut rewrite = false;
-        for function in bundle.program.functions.values() {
-            for operation in function.operations() {
-                for value in operation.values() {
-                    match &value.data {
-                        Data::Blob { path, .. } => {
-                            paths.insert(path.as_str());
-                        }
-                        data => rewrite |= belongs_in_blob(function, operation, data),
-                    }
-                }
+    /// else, and to bring several files into one, everything goes to one new file.
+    pub(super) fn write(
+        bundle: &'a Bundle,
+        folder: &Path,
+        place: Place,
+    ) -> Result<(Cow<'a, Program>, bool)> {
+        let (paths, rewrite) = stored(&bundle.program);
+        let target = match (place, paths.len()) {
+            (Place::Own, _) if !rewrite => None,
+            (Place::Own, _) => Some("weights/weight.bin"),
+            (Place::File(_), 0) if !rewrite => return Ok((Cow::Borrowed(&bundle.program), false)),
+            (Place::File(name), _) => Some(name),
+        };
+        match target {
+            Some(name) if rewrite || paths.len() > 1 => {
+                return Ok((Cow::Owned(Self::rewrite(bundle, folder, name)?), true));
             }
+            _ => {}
         }
-        if !rewrite {
-            for path in &paths {
-                bundle.weights.copy(path, folder)?;
-            }
-            return Ok((Cow::Borrowed(&bundle.program), !paths.is_empty()));
+        let mut names = BTreeMap::new();
+        for path in &paths {
+            let name = target.map_or_else(|| own_name(path), str::to_owned);
+            bundle.weights.copy(path, folder, &name)?;
+            names.insert(*path, format!("{MODEL_PATH}{name}"));
         }
-        let path = folder.join(WEIGHT_PATH);
-        fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        let renamed = names.iter().any(|(old, new)| old != new);
+        let program = match renamed {
+            true => Cow::Owned(bundle.program.try_map_values(&mut |_, _, value| {
+                Ok(with_path(value, |path| names.get(path).cloned()))
+            })?),
+            false => Cow::Borrowed(&bundle.program),
+        };
+        Ok((program, !paths.is_empty()))
+    }
+
+    /// Writes one new weight file.
+    fn rewrite(bundle: &'a Bundle, folder: &Path, name: &str) -> Result<Program> {
+        let file = folder.join(name);
+        fs::create_dir_all(file.parent().unwrap_or(folder))?;
         let mut blobs = Blobs {
             bundle,
-            writer: BlobWriter::new(BufWriter::new(File::create(&path)?))?,
+            writer: BlobWriter::new(BufWriter::new(File::create(&file)?))?,
+            path: format!("{MODEL_PATH}{name}"),
             moved: BTreeMap::new(),
         };
         let move_value = &mut |function: &Function, operation: &Operation, value: &Value| {
@@ -64,7 +92,7 @@ impl<'a> Blobs<'a> {
         };
         let program = bundle.program.try_map_values(move_value)?;
         blobs.writer.finish()?;
-        Ok((Cow::Owned(program), true))
+        Ok(program)
     }
 
     fn moved_value(
@@ -83,7 +111,7 @@ impl<'a> Blobs<'a> {
         Ok(Value {
             ty: value.ty.clone(),
             data: Data::Blob {
-                path: format!("@model_path/{WEIGHT_PATH}"),
+                path: self.path.clone(),
                 offset,
             },
         })
@@ -106,6 +134,46 @@ impl<'a> Blobs<'a> {
         self.moved.insert(key, moved);
         Ok(moved)
     }
+}
+
+/// The weight files that `program` refers to, and whether it holds weights itself.
+fn stored(program: &Program) -> (BTreeSet<&str>, bool) {
+    let mut paths = BTreeSet::new();
+    let mut immediate = false;
+    for function in program.functions.values() {
+        for operation in function.operations() {
+            for value in operation.values() {
+                match &value.data {
+                    Data::Blob { path, .. } => {
+                        paths.insert(path.as_str());
+                    }
+                    data => immediate |= belongs_in_blob(function, operation, data),
+                }
+            }
+        }
+    }
+    (paths, immediate)
+}
+
+/// Where a bundle of its own keeps the file that a program calls `path`; a stage may have shared it with
+/// others, a folder above.
+fn own_name(path: &str) -> String {
+    let mut name = path.strip_prefix(MODEL_PATH).unwrap_or(path);
+    while let Some(rest) = name.strip_prefix("../") {
+        name = rest;
+    }
+    name.to_owned()
+}
+
+/// The value with another weight file, if it is in one and `rename` knows another name.
+fn with_path(value: &Value, rename: impl FnOnce(&str) -> Option<String>) -> Value {
+    let mut value = value.clone();
+    if let Data::Blob { path, .. } = &mut value.data
+        && let Some(new) = rename(path)
+    {
+        *path = new;
+    }
+    value
 }
 
 /// Whether an immediate array is a weight that goes to a weight file.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::describe::{Description, Feature, FeatureKind, Flexibility, FunctionDescription};
 use super::flexible;
 use crate::diag::{Context, Result};
-use crate::mil::{Binding, Block, Data, Dim, Function, NamedType, Program, Type};
+use crate::mil::{Binding, Block, Data, Dim, Function, NamedType, Program, Type, Value};
 use crate::numeric::DType;
 
 impl Description {
@@ -100,10 +100,15 @@ pub(super) fn class_labels(block: &Block) -> Option<Vec<String>> {
     match data {
         Data::Texts(texts) => Some(texts.clone()),
         Data::Array(array) => Some(array.to_i64s().iter().map(i64::to_string).collect()),
-        Data::List(items) => items
-            .iter()
-            .map(|item| item.as_text().map(str::to_owned))
-            .collect(),
+        Data::List(items) => items.iter().map(label).collect(),
         _ => None,
+    }
+}
+
+/// A label of a list: a text or a whole number.
+fn label(item: &Value) -> Option<String> {
+    match &item.data {
+        Data::Array(number) => number.to_i64s().first().map(i64::to_string),
+        _ => item.as_text().map(str::to_owned),
     }
 }

@@ -15,6 +15,8 @@ pub struct Description {
     /// By name; a model without functions of its own has `main` alone.
     pub functions: BTreeMap<String, FunctionDescription>,
     pub default_function: String,
+    /// Whether files list the functions one by one even if `main` is the only one.
+    pub lists_functions: bool,
     pub metadata: Metadata,
 }
 
@@ -101,9 +103,23 @@ impl Description {
         let unknown = || Error::unknown("function", name, known);
         self.functions.get(name).ok_or_else(unknown)
     }
+
+    /// Whether files describe the model without functions: it has `main` alone.
+    pub(super) fn is_plain(&self) -> bool {
+        let main = self.functions.len() == 1 && self.functions.contains_key("main");
+        main && !self.lists_functions
+    }
 }
 
 impl FunctionDescription {
+    /// Whether a classifier's labels are whole numbers.
+    pub fn labels_are_numbers(&self) -> bool {
+        let label = self.predicted_feature.as_ref();
+        let label = label.and_then(|name| self.output(name).ok());
+        label
+            .is_some_and(|label| matches!(&label.kind, FeatureKind::Other(kind) if kind == "Int64"))
+    }
+
     /// The input called `name`.
     pub fn input(&self, name: &str) -> Result<&Feature> {
         find(&self.inputs, "input", name)
@@ -150,9 +166,7 @@ impl Feature {
                 ..
             } => match flexibility {
                 Flexibility::Fixed => default.is_empty() || default == shape,
-                Flexibility::Enumerated(shapes) => {
-                    default == shape || shapes.iter().any(|s| s == shape)
-                }
+                Flexibility::Enumerated(shapes) => shapes.iter().any(|s| s == shape),
                 Flexibility::Ranges(ranges) => in_ranges(ranges, shape),
             },
             FeatureKind::Image {
@@ -175,7 +189,7 @@ impl Feature {
             },
             FeatureKind::Other(kind) => {
                 fail!(
-                    "\"{}\" is a {kind}, and only arrays can be given",
+                    "\"{}\" is a {kind}, and only arrays and images can be given",
                     self.name
                 )
             }
@@ -188,6 +202,25 @@ impl Feature {
             );
         }
         Ok(())
+    }
+
+    /// Where `shape` stands in the list of allowed shapes, if there is such a list; a shape may stand there
+    /// several times.
+    pub fn places(&self, shape: &[usize]) -> Option<Vec<usize>> {
+        let (listed, shape) = match &self.kind {
+            FeatureKind::Array {
+                flexibility: Flexibility::Enumerated(listed),
+                ..
+            } => (listed, shape),
+            FeatureKind::Image {
+                flexibility: Flexibility::Enumerated(listed),
+                ..
+            } => (listed, shape.get(2..).unwrap_or_default()),
+            _ => return None,
+        };
+        let places = listed.iter().enumerate();
+        let places = places.filter(|(_, known)| *known == shape);
+        Some(places.map(|(place, _)| place).collect())
     }
 
     /// The shapes that the feature can take, in words: `[1, 1 to 512]`, `one of [1, 8], [1, 16]`.

@@ -109,13 +109,14 @@ impl Files {
     }
 }
 
-/// `path` with plain parts only; fails if it is absolute or steps up.
+/// `path` with plain parts only; fails if it is absolute or steps out.
 fn within(path: &str) -> Result<String> {
     let mut parts = Vec::new();
     for component in Path::new(path).components() {
         match component {
             Component::Normal(part) => parts.push(part.to_string_lossy()),
             Component::CurDir => {}
+            Component::ParentDir if parts.pop().is_some() => {}
             _ => fail!("the path \"{path}\" leaves the bundle"),
         }
     }
@@ -203,10 +204,10 @@ impl Weights {
         self.0.files.locate(&self.inside(path)?)
     }
 
-    /// Copies the weight file that a program calls `path` to the same place below `folder`.
-    pub(super) fn copy(&self, path: &str, folder: &Path) -> Result<()> {
+    /// Copies the weight file that a program calls `path` to `target` below `folder`.
+    pub(super) fn copy(&self, path: &str, folder: &Path, target: &str) -> Result<()> {
         let blob = self.blob(path)?;
-        let target = folder.join(within(path.trim_start_matches("@model_path/"))?);
+        let target = folder.join(within(target)?);
         if let Some(parent) = target.parent() {
             std::fs::create_dir_all(parent)?;
         }
@@ -218,11 +219,9 @@ impl Weights {
         let Some(relative) = path.strip_prefix("@model_path/") else {
             fail!("the weight path \"{path}\" does not start with @model_path/");
         };
-        let relative = within(relative)?;
-        let folder = &self.0.model_path;
-        Ok(match folder.is_empty() {
-            true => relative,
-            false => format!("{folder}/{relative}"),
-        })
+        match &self.0.model_path {
+            folder if folder.is_empty() => within(relative),
+            folder => within(&format!("{folder}/{relative}")),
+        }
     }
 }

@@ -80,9 +80,7 @@ fn read_enumerated(dict: &Value, found: &mut BTreeMap<String, Flexibility>) -> R
             let entry = found
                 .entry(name)
                 .or_insert(Flexibility::Enumerated(Vec::new()));
-            if let Flexibility::Enumerated(shapes) = entry
-                && !shapes.contains(&shape)
-            {
+            if let Flexibility::Enumerated(shapes) = entry {
                 shapes.push(shape);
             }
         }

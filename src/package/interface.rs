@@ -39,6 +39,7 @@ pub(super) fn read(
         specification_version,
         default_function: proto.default_function_name.clone(),
         metadata: read_metadata(proto.metadata.as_ref()),
+        lists_functions: matches!(&proto.functions[..], [only] if only.name == "main"),
         ..Description::default()
     };
     for f in &proto.functions {
@@ -201,8 +202,8 @@ fn read_range(range: &SizeRange) -> Result<(usize, Option<usize>)> {
 /// Writes a description, but for the metadata (see [`super::encode`]); fails for element types that a
 /// model's interface can't have.
 pub(super) fn write(description: &Description) -> Result<ModelDescription> {
-    let only = match description.functions.iter().next() {
-        Some((name, only)) if description.functions.len() == 1 && name == "main" => only,
+    let only = match description.functions.get("main") {
+        Some(only) if description.is_plain() => only,
         _ => return write_functions(description),
     };
     Ok(ModelDescription {

@@ -1,6 +1,10 @@
 //! Core ML bundles on disk: `.mlmodelc`, `.mlpackage`, bare `.mlmodel`; reading, writing, describing.
 
+mod analytics;
 mod blobs;
+mod classes;
+mod compile;
+mod compiled;
 mod constant;
 mod coremldata;
 mod derive;
@@ -16,10 +20,14 @@ mod interface;
 mod inventory;
 mod manifest;
 mod metadata;
+mod model;
 mod open;
 mod overwrite;
+mod packaged;
+mod pipeline;
 mod save;
 
+pub use compile::{compile, compile_by};
 pub use constant::is_constant;
 pub use describe::{
     Color, Description, Feature, FeatureKind, Flexibility, FunctionDescription, Metadata,
@@ -27,6 +35,8 @@ pub use describe::{
 pub use digest::digest;
 pub use edit::{Storage, StoredWeight};
 pub use inventory::{WeightForm, weight_forms};
+pub use model::Model;
+pub use pipeline::{Pipeline, PipelineKind, Stage};
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -62,9 +72,12 @@ impl Bundle {
     /// Reads a bundle; the form is told by what the path holds: a `.mlmodelc` or `.mlpackage` folder,
     /// a `.mlmodel` file, a file of MIL text. Weights are mapped, not read.
     ///
-    /// A pipeline, or a model that is not an ML Program, is an error that names the type.
+    /// A pipeline (see [`Model`]), or a model that is not an ML Program, is an error that names the type.
     pub fn open(path: &Path) -> Result<Self> {
-        open::open(path)
+        let model = open::open(path)?;
+        model
+            .into_program()
+            .with_context(|| path.display().to_string())
     }
 
     /// A bundle of a model that is kept in memory: (relative path, content) of each file.
@@ -73,7 +86,8 @@ impl Bundle {
             name: name.to_owned(),
             files: files.iter().map(|(p, b)| ((*p).to_owned(), *b)).collect(),
         };
-        open::folder(files).with_context(|| name)
+        let model = open::folder(files).and_then(Model::into_program);
+        model.with_context(|| name)
     }
 
     /// A new bundle of a program whose weights are immediate arrays.
@@ -111,10 +125,10 @@ impl Bundle {
     ///
     /// The same bundle gives the same bytes. Weight files are copied as they are unless the program
     /// holds large arrays itself; then all weights go to one new `weights/weight.bin`, equal ones once.
-    /// A `.mlmodelc` has the text, weights, `coremldata.bin` and `metadata.json`; it lacks Apple's
-    /// `analytics`, and whether Core ML itself loads it was not tried: for a Mac, write a `.mlpackage`.
+    /// A `.mlmodelc` has what Apple's compiler would write (see [`compile`]); whether Core ML itself loads
+    /// it was not tried: for a Mac, write a `.mlpackage`.
     pub fn save(&self, path: &Path) -> Result<()> {
-        save::save(self, path)
+        save::save(&Model::Program(self.clone()), path)
     }
 
     /// The bundle with new values for some weights, by value name in `function`; and how each that

@@ -2,18 +2,20 @@
 
 use std::path::Path;
 
-use coreml_proto::proto::{Model, ModelDescription, model};
+use coreml_proto::proto::{self as messages, ModelDescription, model::Type};
 use prost::Message;
+use prost::encoding::decode_key;
 
 use super::describe::Description;
 use super::files::{Files, Weights};
-use super::{Bundle, coremldata, derive, interface, manifest, metadata};
+use super::pipeline::{self, FUNCTION, Pipeline, PipelineKind};
+use super::{Bundle, Model, coremldata, derive, interface, manifest, metadata};
 use crate::diag::{Context, Error, Result};
 use crate::fail;
 use crate::mil::{NamedType, Program, proto, text};
 
 /// Opens what is at `path`.
-pub(super) fn open(path: &Path) -> Result<Bundle> {
+pub(super) fn open(path: &Path) -> Result<Model> {
     let shown = path.display();
     if path.is_dir() {
         return folder(Files::Folder(path.to_owned())).with_context(|| shown.to_string());
@@ -32,91 +34,149 @@ pub(super) fn open(path: &Path) -> Result<Bundle> {
 }
 
 /// Opens the bundle whose root is the root of `files`.
-pub(super) fn folder(files: Files) -> Result<Bundle> {
+pub(super) fn folder(files: Files) -> Result<Model> {
     if files.has("Manifest.json") {
         let model = manifest::model_path(&files.read("Manifest.json")?)?;
         let model_path = model.rsplit_once('/').map_or("", |(folder, _)| folder);
         let weights = Weights::new(files.clone(), model_path);
-        return package(&files.read(&model)?, weights);
-    }
-    if files.has("model.mil") {
-        return compiled(files);
+        return bytes(&files.read(&model)?, &weights);
     }
     if files.has("model0") {
-        return Err(Error::new("this is a pipeline, not an ML Program")
-            .hint("open one of its parts: the folders model0, model1, …"));
+        return compiled_pipeline(files);
     }
-    if files.has("model.espresso.net") {
-        return Err(not_a_program("neural network"));
-    }
-    if files.has("coremldata.bin") {
-        coremldata::read(&files.read("coremldata.bin")?)?;
-    }
-    Err(Error::new("there is no Core ML bundle here")
-        .hint("a .mlmodelc holds model.mil, a .mlpackage holds Manifest.json"))
+    compiled(files, "").map(Model::Program)
 }
 
 /// Opens a file that stands alone: a `.mlmodel`, or MIL text.
-fn file(files: Files, name: &str) -> Result<Bundle> {
-    let bytes = files.read(name)?;
+fn file(files: Files, name: &str) -> Result<Model> {
+    let content = files.read(name)?;
     let weights = Weights::new(files.clone(), "");
-    if bytes.trim_ascii_start().starts_with(b"program") {
-        let program = parse(bytes, &files.display(name))?;
+    if content.trim_ascii_start().starts_with(b"program") {
+        let program = parse(content, &files.display(name))?;
         let description = Description::from_program(&program)?;
-        return Ok(Bundle::of(program, description, weights));
+        return Ok(Model::Program(Bundle::of(program, description, weights)));
     }
-    package(&bytes, weights)
+    bytes(&content, &weights)
 }
 
 /// A model in protobuf form.
-fn package(bytes: &[u8], weights: Weights) -> Result<Bundle> {
-    let model = match Model::decode(bytes) {
-        Ok(model) => model,
+fn bytes(bytes: &[u8], weights: &Weights) -> Result<Model> {
+    match messages::Model::decode(bytes) {
+        Ok(model) => message(model, weights),
         Err(error) => {
             let error = error.to_string();
             let reason = error.rsplit(": ").next().unwrap_or_default();
             fail!("this is not a readable Core ML model: {reason}")
         }
-    };
-    let program = match &model.r#type {
-        Some(model::Type::MlProgram(program)) => proto::read(program)?,
-        other => return Err(not_a_program(type_name(other.as_ref()))),
-    };
-    program.check()?;
-    let described = model.description.unwrap_or_default();
-    let version = model.specification_version;
-    let description = complete(&described, version, &program)?;
-    Ok(Bundle::of(program, description, weights))
+    }
 }
 
-/// A compiled bundle: text, and what Apple's compiler puts beside it.
-fn compiled(files: Files) -> Result<Bundle> {
-    let mut program = parse(files.read("model.mil")?, &files.display("model.mil"))?;
-    let mut description = if files.has_content("coremldata.bin") {
-        let bytes = files.read("coremldata.bin")?;
-        let read = || {
-            let container = coremldata::read(&bytes)?;
-            let Ok(message) = ModelDescription::decode(container.description) else {
-                fail!("its model description can't be read");
-            };
-            let version = container.specification_version;
-            let mut description = complete(&message, version, &program)?;
-            let default = description.default_function.clone();
-            if let Some(function) = description.functions.get_mut(&default) {
-                function.class_labels = container.class_labels;
-            }
-            Ok(description)
-        };
-        read().with_context(|| "coremldata.bin")?
+fn message(model: messages::Model, weights: &Weights) -> Result<Model> {
+    let described = model.description.unwrap_or_default();
+    let version = model.specification_version;
+    let (kind, pipeline) = match model.r#type {
+        Some(Type::MlProgram(program)) => {
+            let program = proto::read(&program)?;
+            program.check()?;
+            let description = complete(&described, version, &program)?;
+            let bundle = Bundle::of(program, description, weights.clone());
+            return Ok(Model::Program(bundle));
+        }
+        Some(Type::Pipeline(pipeline)) => (PipelineKind::Plain, Some(pipeline)),
+        Some(Type::PipelineClassifier(of)) => (PipelineKind::Classifier, of.pipeline),
+        Some(Type::PipelineRegressor(of)) => (PipelineKind::Regressor, of.pipeline),
+        other => return Err(not_a_program(other.as_ref().map(tag))),
+    };
+    let pipeline = pipeline.unwrap_or_default();
+    let models = pipeline.models.into_iter();
+    let models = models.map(|model| message(model, weights));
+    let stages = pipeline::stages(models, &pipeline.names)?;
+    let description = interface::read(&described, version, FUNCTION)?;
+    Pipeline::new(kind, description, stages).map(Model::Pipeline)
+}
+
+/// A compiled bundle in `folder` of `files` (empty for the root): text, and what Apple's compiler puts
+/// beside it.
+fn compiled(files: Files, folder: &str) -> Result<Bundle> {
+    let at = |name: &str| match folder {
+        "" => name.to_owned(),
+        folder => format!("{folder}/{name}"),
+    };
+    if !files.has(&at("model.mil")) {
+        return Err(no_text(&files, &at)?);
+    }
+    let text = at("model.mil");
+    let mut program = parse(files.read(&text)?, &files.display(&text))?;
+    let mut description = if files.has_content(&at("coremldata.bin")) {
+        let bytes = files.read(&at("coremldata.bin"))?;
+        described(&bytes, &program).with_context(|| at("coremldata.bin"))?
     } else {
         Description::from_program(&program)?
     };
-    if files.has_content("metadata.json") && !files.has_content("coremldata.bin") {
-        metadata::read(&files.read("metadata.json")?, &mut description)
-            .with_context(|| "metadata.json")?;
+    if files.has_content(&at("metadata.json")) && !files.has_content(&at("coremldata.bin")) {
+        metadata::read(&files.read(&at("metadata.json"))?, &mut description)
+            .with_context(|| at("metadata.json"))?;
     }
     restore_order(&mut program, &description);
-    Ok(Bundle::of(program, description, Weights::new(files, "")))
+    Ok(Bundle::of(
+        program,
+        description,
+        Weights::new(files, folder),
+    ))
+}
+
+/// Why a folder without MIL text is no bundle.
+fn no_text(files: &Files, at: &dyn Fn(&str) -> String) -> Result<Error> {
+    if files.has_content(&at("coremldata.bin")) {
+        let bytes = files.read(&at("coremldata.bin"))?;
+        let data = coremldata::read(&bytes).with_context(|| at("coremldata.bin"))?;
+        let tag = data.model_type;
+        if tag != coremldata::PROGRAM {
+            return Ok(not_a_program(Some(tag)));
+        }
+    }
+    if files.has(&at("model.espresso.net")) {
+        return Ok(not_a_program(Some(500)));
+    }
+    Ok(Error::new("there is no Core ML bundle here")
+        .hint("a .mlmodelc holds model.mil, a .mlpackage holds Manifest.json"))
+}
+
+/// The description in the `coremldata.bin` of a program.
+fn described(bytes: &[u8], program: &Program) -> Result<Description> {
+    let container = coremldata::read(bytes)?;
+    if container.model_type != coremldata::PROGRAM {
+        return Err(not_a_program(Some(container.model_type)));
+    }
+    let message = container.description()?;
+    let mut description = complete(&message, container.specification_version, program)?;
+    let default = description.default_function.clone();
+    if let Some(function) = description.functions.get_mut(&default) {
+        function.class_labels = container.class_labels;
+    }
+    Ok(description)
+}
+
+/// A compiled pipeline: its own description, and a folder for each stage.
+fn compiled_pipeline(files: Files) -> Result<Model> {
+    let read = |path: &str| files.read(path);
+    let data = read("coremldata.bin")?;
+    let container = coremldata::read(&data).with_context(|| "coremldata.bin")?;
+    let Some(kind) = PipelineKind::of_tag(container.model_type) else {
+        return Err(not_a_program(Some(container.model_type)));
+    };
+    let message = container.description().with_context(|| "coremldata.bin")?;
+    let description = interface::read(&message, container.specification_version, FUNCTION)?;
+    let names = match files.has("modelNames/coremldata.bin") {
+        true => coremldata::read_names(&read("modelNames/coremldata.bin")?)
+            .with_context(|| "modelNames/coremldata.bin")?,
+        false => Vec::new(),
+    };
+    let folders = (0..).map(|i| format!("model{i}"));
+    let folders = folders.take_while(|folder| files.has(folder));
+    let models = folders.map(|folder| compiled(files.clone(), &folder).map(Model::Program));
+    let stages = pipeline::stages(models, &names)?;
+    Pipeline::new(kind, description, stages).map(Model::Pipeline)
 }
 
 /// Text has a function's inputs sorted by name; the description has the author's order.
@@ -158,33 +218,42 @@ fn complete(proto: &ModelDescription, version: i32, program: &Program) -> Result
     Ok(description)
 }
 
-fn not_a_program(kind: &str) -> Error {
-    Error::new(format!("this is a {kind}, not an ML Program"))
+/// The number of a model's type in Core ML's format.
+fn tag(ty: &Type) -> u32 {
+    let mut bytes = Vec::new();
+    ty.encode(&mut bytes);
+    decode_key(&mut &bytes[..]).map_or(0, |(tag, _)| tag)
+}
+
+fn not_a_program(tag: Option<u32>) -> Error {
+    let name = tag.map_or("model without content", type_name);
+    Error::new(format!("this is a {name}, not an ML Program"))
         .hint("convert the original model with coremltools, convert_to=\"mlprogram\"")
 }
 
-/// Models of other types, as Core ML's format calls them.
-fn type_name(ty: Option<&model::Type>) -> &'static str {
-    use model::Type as T;
-    match ty {
-        None => "model without content",
-        Some(T::Pipeline(_)) => "pipeline",
-        Some(T::PipelineClassifier(_)) => "pipeline classifier",
-        Some(T::PipelineRegressor(_)) => "pipeline regressor",
-        Some(T::NeuralNetwork(_)) => "neural network",
-        Some(T::NeuralNetworkClassifier(_)) => "neural network classifier",
-        Some(T::NeuralNetworkRegressor(_)) => "neural network regressor",
-        Some(T::KNearestNeighborsClassifier(_)) => "nearest neighbours classifier",
-        Some(T::TreeEnsembleClassifier(_) | T::TreeEnsembleRegressor(_)) => "tree ensemble",
-        Some(T::GlmClassifier(_) | T::GlmRegressor(_)) => "generalised linear model",
-        Some(T::SupportVectorClassifier(_) | T::SupportVectorRegressor(_)) => {
-            "support vector machine"
-        }
-        Some(T::CustomModel(_)) => "custom model",
-        Some(T::LinkedModel(_)) => "linked model",
-        Some(T::TextClassifier(_) | T::WordTagger(_) | T::WordEmbedding(_)) => {
-            "natural language model"
-        }
-        Some(_) => "feature engineering model",
+/// Model types by their number in Core ML's format.
+fn type_name(tag: u32) -> &'static str {
+    match tag {
+        200 => "pipeline classifier",
+        201 => "pipeline regressor",
+        202 => "pipeline",
+        300 | 400 => "generalised linear model",
+        301 | 401 => "support vector machine",
+        302 | 402 => "tree ensemble",
+        303 => "neural network regressor",
+        304 => "Bayesian probit regressor",
+        403 => "neural network classifier",
+        404 => "nearest neighbours classifier",
+        500 => "neural network",
+        501 => "recommender of similar items",
+        555 => "custom model",
+        556 => "linked model",
+        560 => "classifier with confidence thresholds",
+        600..700 => "feature engineering model",
+        900 => "model that returns its input",
+        2000 | 2001 | 2004 | 2005 => "natural language model",
+        2002 | 2003 | 2006 => "vision or sound model",
+        3000 => "model in another serialised form",
+        _ => "model of an unknown type",
     }
 }

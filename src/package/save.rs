@@ -4,21 +4,26 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::blobs::Blobs;
-use super::{Bundle, Format, coremldata, encode, flexible, manifest, metadata};
+use super::compile::Origin;
+use super::{Bundle, Format, Model, Pipeline, Stage, compiled, packaged};
 use crate::diag::{Context, Error, Result};
 use crate::fail;
-use crate::mil::{Function, Program, text};
+use crate::mil::{Function, Program};
 
-/// Writes `bundle` to `path`; see [`Bundle::save`].
-pub(super) fn save(bundle: &Bundle, path: &Path) -> Result<()> {
-    let format = Format::of(path)?;
-    let bundle = &checked(bundle)?;
-    let write = |folder: &Path| match format {
-        Format::Package => package(bundle, folder),
-        Format::Compiled => compiled(bundle, folder),
+/// Writes `model` to `path`; see [`Model::save`].
+pub(super) fn save(model: &Model, path: &Path) -> Result<()> {
+    let write = |folder: &Path| {
+        let model = checked(model)?;
+        match Format::of(path)? {
+            Format::Package => packaged::write(&model, folder),
+            Format::Compiled => {
+                compiled::write(&model, folder, &|written| Origin::of(&model, written, path))
+            }
+        }
     };
-    replace(path, write).with_context(|| format!("saving {}", path.display()))
+    let saving = || format!("saving {}", path.display());
+    Format::of(path)?;
+    replace(path, write).with_context(saving)
 }
 
 impl Format {
@@ -35,8 +40,29 @@ impl Format {
     }
 }
 
-/// The bundle with a specification version that its program needs, if the description fits it.
-fn checked(bundle: &Bundle) -> Result<Cow<'_, Bundle>> {
+/// The model with specification versions that its programs need, if the descriptions fit them.
+pub(super) fn checked(model: &Model) -> Result<Model> {
+    Ok(match model {
+        Model::Program(bundle) => Model::Program(checked_program(bundle)?.into_owned()),
+        Model::Pipeline(pipeline) => {
+            let mut description = pipeline.description.clone();
+            let mut stages = Vec::new();
+            for stage in &pipeline.stages {
+                let bundle = checked_program(&stage.bundle);
+                let bundle = bundle.with_context(|| format!("stage \"{}\"", stage.name))?;
+                let version = bundle.description.specification_version;
+                description.specification_version = description.specification_version.max(version);
+                stages.push(Stage {
+                    name: stage.name.clone(),
+                    bundle: bundle.into_owned(),
+                });
+            }
+            Model::Pipeline(Pipeline::new(pipeline.kind, description, stages)?)
+        }
+    })
+}
+
+fn checked_program(bundle: &Bundle) -> Result<Cow<'_, Bundle>> {
     bundle.program.check()?;
     let described: Vec<&String> = bundle.description.functions.keys().collect();
     let defined: Vec<&String> = bundle.program.functions.keys().collect();
@@ -74,57 +100,8 @@ fn needed_specification(program: &Program) -> i32 {
     opsets.max().unwrap_or(6).max(several)
 }
 
-fn package(bundle: &Bundle, folder: &Path) -> Result<()> {
-    const MODEL_PATH: &str = "Data/com.apple.CoreML";
-    let data = folder.join(MODEL_PATH);
-    fs::create_dir_all(&data)?;
-    let (mut program, has_weights) = Blobs::write(bundle, &data)?;
-    for (name, function) in &mut program.to_mut().functions {
-        let interface = bundle.description.function(name)?;
-        let classifies = function.operations().any(|op| op.op == "classify");
-        if interface.predicted_feature.is_some() && !classifies {
-            return Err(Error::new(format!(
-                "function \"{name}\" of this classifier has no classify operation: compiling removed it"
-            ))
-            .hint("save it as .mlmodelc"));
-        }
-        // The description holds flexible shapes; the attribute is a matter of compiled programs.
-        function.attributes.remove(flexible::ATTRIBUTE);
-    }
-    let model = encode::model(&program, &bundle.description)?;
-    let manifest = manifest::write(&model, has_weights);
-    fs::write(data.join("model.mlmodel"), model)?;
-    fs::write(folder.join("Manifest.json"), manifest)?;
-    Ok(())
-}
-
-fn compiled(bundle: &Bundle, folder: &Path) -> Result<()> {
-    let (mut program, _) = Blobs::write(bundle, folder)?;
-    for (name, function) in &mut program.to_mut().functions {
-        let interface = bundle.description.function(name)?;
-        if flexible::read(&function.attributes)? == flexible::of(&interface.inputs) {
-            continue;
-        }
-        function.attributes.remove(flexible::ATTRIBUTE);
-        if let Some(value) = flexible::write(&interface.inputs)? {
-            function
-                .attributes
-                .insert(flexible::ATTRIBUTE.into(), value);
-        }
-    }
-    let version = bundle.description.specification_version;
-    let dialect = text::Dialect::of_specification(version);
-    fs::write(folder.join("model.mil"), text::print(&program, dialect))?;
-    fs::write(
-        folder.join("coremldata.bin"),
-        coremldata::write(&bundle.description)?,
-    )?;
-    fs::write(folder.join("metadata.json"), metadata::write(bundle)?)?;
-    Ok(())
-}
-
 /// Has `write` fill a new folder beside `path`, then puts it in the place of `path`.
-fn replace(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+pub(super) fn replace(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let Some(name) = path.file_name() else {
         fail!("the path has no name");
     };

@@ -1,8 +1,10 @@
 //! Reading and writing Core ML bundles, on real models where `RLAIF_MODELS` names their folder.
 
+mod compiled;
 mod compression;
 mod hostile;
 pub mod npz;
+mod pipelines;
 mod save;
 
 use std::path::{Path, PathBuf};
@@ -88,10 +90,9 @@ fn pairs(models: &Path) -> Vec<(PathBuf, PathBuf)> {
         let folder = source.parent().unwrap();
         for text in &compiled {
             let same_stem = text.file_stem() == source.file_stem();
-            let beside = match folder.ends_with("silero-vad-coreml")
-                || folder.ends_with("quantized_models")
-            {
-                true => text.starts_with(models.join("mobius-silero-vad")),
+            let silero = models.join("mobius-silero-vad");
+            let beside = match source.starts_with(&silero) {
+                true => text.starts_with(&silero),
                 false => text.parent() == Some(folder),
             };
             let golden = text.ends_with("expected-macos.mlmodelc");

@@ -8,7 +8,7 @@ use super::worker::Worker;
 use super::{AppleOptions, ComputeUnits, system};
 use crate::diag::{Context, Error, Result};
 use crate::engine::{self, Engine, Features, State};
-use crate::package::{Bundle, Description};
+use crate::package::{Description, Model};
 
 /// A model on Core ML.
 pub(super) struct AppleEngine {
@@ -20,7 +20,7 @@ pub(super) struct AppleEngine {
 impl AppleEngine {
     pub(super) fn open(path: &Path, options: &AppleOptions) -> Result<Self> {
         system::require_macos_15()?;
-        let description = Bundle::open(path)?.description;
+        let description = Model::open(path)?.description().clone();
         let interface = description.clone();
         let (source, options_) = (path.to_path_buf(), options.clone());
         let worker = Worker::start(move || Models::open(&source, interface, &options_))

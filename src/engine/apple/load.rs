@@ -177,8 +177,8 @@ fn compiled(path: &Path, cache: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Lets Apple's compiler write the model at `path` to `target`.
-fn compile(path: &Path, target: &Path) -> Result<()> {
+/// Lets Apple's compiler write the model at `path` to `target`, where nothing may be.
+pub(super) fn compile(path: &Path, target: &Path) -> Result<()> {
     let source = url(path)?;
     #[expect(
         deprecated,
@@ -192,7 +192,7 @@ fn compile(path: &Path, target: &Path) -> Result<()> {
     NSFileManager::defaultManager()
         .moveItemAtURL_toURL_error(&compiled, &*url(target)?)
         .map_err(|error| in_words(&error))
-        .context("move the compiled model into the cache")
+        .with_context(|| format!("move the compiled model to {}", target.display()))
 }
 
 fn url(path: &Path) -> Result<Retained<NSURL>> {

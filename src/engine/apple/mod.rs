@@ -62,6 +62,24 @@ pub fn open(path: &Path, options: &AppleOptions) -> Result<Box<dyn Engine>> {
     }
 }
 
+/// Lets Apple's compiler write the `.mlpackage` or `.mlmodel` at `source` as a `.mlmodelc` to `target`,
+/// where nothing may be. Fails off macOS, and when Core ML can't compile the model.
+pub fn compile(source: &Path, target: &Path) -> Result<()> {
+    #[cfg(target_os = "macos")]
+    {
+        load::compile(source, target)
+    }
+    #[cfg(not(target_os = "macos"))]
+    {
+        let _ = (source, target);
+        let refused = format!(
+            "Apple's compiler runs on macOS only, and this is {}",
+            std::env::consts::OS
+        );
+        Err(Error::new(refused).hint("without --apple, the compiler of this program is used"))
+    }
+}
+
 impl ComputeUnits {
     const NAMES: [(&str, ComputeUnits); 4] = [
         ("cpu", ComputeUnits::Cpu),

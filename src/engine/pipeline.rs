@@ -1,0 +1,169 @@
+//! Pipelines as one model: each stage runs on an engine of its own, values go on by name.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::inputs::prepare;
+use super::portable::{Options, Portable};
+use super::{Engine, Features, State};
+use crate::diag::{Context, Error, Result};
+use crate::fail;
+use crate::numeric::Array;
+use crate::package::{Description, FeatureKind, FunctionDescription, Model, Pipeline};
+
+/// A model of either kind on the portable engine.
+pub fn portable(model: Model, options: Options) -> Result<Box<dyn Engine>> {
+    match model {
+        Model::Program(bundle) => Ok(Box::new(Portable::new(Arc::new(bundle), options)?)),
+        Model::Pipeline(pipeline) => Ok(Box::new(Chain::new(pipeline, &options)?)),
+    }
+}
+
+/// The engines of a pipeline's stages, in order.
+struct Chain {
+    description: Description,
+    stages: Vec<Link>,
+}
+
+struct Link {
+    name: String,
+    engine: Portable,
+}
+
+impl Chain {
+    fn new(pipeline: Pipeline, options: &Options) -> Result<Self> {
+        let stages = pipeline.stages.into_iter().map(|stage| {
+            let engine = Portable::new(Arc::new(stage.bundle), options.clone());
+            let engine = engine.with_context(|| format!("stage \"{}\"", stage.name))?;
+            Ok(Link {
+                name: stage.name,
+                engine,
+            })
+        });
+        Ok(Self {
+            stages: stages.collect::<Result<_>>()?,
+            description: pipeline.description,
+        })
+    }
+}
+
+impl Link {
+    fn function(&self) -> Result<&FunctionDescription> {
+        let description = self.engine.description();
+        description.function(&description.default_function)
+    }
+
+    /// Runs the stage on what it needs of `held`.
+    fn run(&self, held: &Features, state: &mut dyn State) -> Result<Features> {
+        let inputs = self.function()?.inputs.iter();
+        let given = inputs.filter_map(|input| held.get_key_value(&input.name));
+        let given: Features = given.map(|(n, value)| (n.clone(), value.clone())).collect();
+        let function = &self.engine.description().default_function;
+        self.engine.predict(function, &given, Some(state))
+    }
+}
+
+impl Engine for Chain {
+    fn name(&self) -> String {
+        let first = self.stages.first();
+        first.map_or_else(String::new, |stage| stage.engine.name())
+    }
+
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn new_state(&self, function: &str) -> Result<Box<dyn State>> {
+        self.description.function(function)?;
+        Ok(Box::new(self.states()?))
+    }
+
+    fn predict(
+        &self,
+        function: &str,
+        inputs: &Features,
+        state: Option<&mut dyn State>,
+    ) -> Result<Features> {
+        let described = self.description.function(function)?;
+        let mut held = prepare(described, inputs)?;
+        let mut fresh;
+        let states = match state {
+            None => {
+                fresh = self.states()?;
+                &mut fresh
+            }
+            Some(state) => match state.as_any_mut().downcast_mut::<States>() {
+                Some(states) if states.0.len() == self.stages.len() => states,
+                _ => fail!("the state was made by another engine"),
+            },
+        };
+        let mut classes = Features::new();
+        for (stage, (_, state)) in self.stages.iter().zip(&mut states.0) {
+            let given = stage.run(&held, &mut **state);
+            let given = given.with_context(|| format!("stage \"{}\"", stage.name))?;
+            if !stage.function()?.class_labels.is_empty() {
+                classes.clone_from(&given);
+            }
+            held.extend(given);
+        }
+        // A compiled classifier gives its probabilities under a name of its own.
+        let mut outputs = match described.predicted_feature {
+            Some(_) => classes,
+            None => Features::new(),
+        };
+        for feature in &described.outputs {
+            let Some(value) = held.remove(&feature.name) else {
+                continue;
+            };
+            let value = match &feature.kind {
+                FeatureKind::Array { dtype, .. } => value.cast(*dtype)?,
+                _ => value,
+            };
+            outputs.insert(feature.name.clone(), value);
+        }
+        Ok(outputs)
+    }
+}
+
+impl Chain {
+    fn states(&self) -> Result<States> {
+        let states = self.stages.iter().map(|stage| {
+            let names = stage.function()?.states.iter();
+            let names = names.map(|state| state.name.clone()).collect();
+            let function = &stage.engine.description().default_function;
+            Ok((names, stage.engine.new_state(function)?))
+        });
+        Ok(States(states.collect::<Result<_>>()?))
+    }
+}
+
+/// The names of each stage's states, and the buffers.
+struct States(Vec<(Vec<String>, Box<dyn State>)>);
+
+impl States {
+    fn unknown(&self, name: &str) -> Error {
+        let names = self.0.iter().flat_map(|(names, _)| names);
+        Error::unknown("state", name, names.map(String::as_str))
+    }
+}
+
+impl State for States {
+    fn read(&self, name: &str) -> Result<Array> {
+        let mut stages = self.0.iter();
+        let stage = stages.find(|(names, _)| names.iter().any(|known| known == name));
+        let (_, state) = stage.ok_or_else(|| self.unknown(name))?;
+        state.read(name)
+    }
+
+    fn write(&mut self, name: &str, value: &Array) -> Result<()> {
+        let mut stages = self.0.iter_mut();
+        match stages.find(|(names, _)| names.iter().any(|known| known == name)) {
+            Some((_, state)) => state.write(name, value),
+            None => Err(self.unknown(name)),
+        }
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
