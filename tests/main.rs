@@ -3,6 +3,7 @@
 
 mod batch;
 mod cli;
+mod decoding;
 mod engine;
 mod examples;
 mod formats;

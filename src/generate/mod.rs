@@ -17,6 +17,29 @@ pub trait NextLogits {
 
     /// The longest row that [`NextLogits::next_logits`] takes.
     fn max_len(&self) -> usize;
+
+    /// Something that decodes rows of up to `longest` tokens without computing their past again; absent
+    /// where the model has no such thing.
+    fn decoder(&self, _longest: usize) -> Result<Option<Box<dyn Decoder + '_>>> {
+        Ok(None)
+    }
+}
+
+/// Gives next-token logits of rows that grow.
+pub trait Decoder {
+    /// The logits after the last token of each row. A row is a number of its own, and all its ids; one
+    /// that is left out is over.
+    fn next(&mut self, rows: &[(usize, &[u32])]) -> Result<Vec<Vec<f32>>>;
+}
+
+/// Computes everything at every token.
+struct Recompute<'a>(&'a dyn NextLogits);
+
+impl Decoder for Recompute<'_> {
+    fn next(&mut self, rows: &[(usize, &[u32])]) -> Result<Vec<Vec<f32>>> {
+        let rows: Vec<&[u32]> = rows.iter().map(|(_, ids)| *ids).collect();
+        self.0.next_logits(&rows)
+    }
 }
 
 /// Why a row ended.
@@ -68,6 +91,9 @@ pub fn generate(
 ) -> Result<Vec<Rollout>> {
     sampling.check()?;
     let mut rows = start(prompts, sampling, model.max_len())?;
+    let longest = prompts.iter().map(Vec::len).max().unwrap_or(0) + sampling.max_new_tokens;
+    let decoder = model.decoder(longest.min(model.max_len()))?;
+    let mut decoder = decoder.unwrap_or_else(|| Box::new(Recompute(model)));
     loop {
         let open: Vec<usize> = (0..rows.len()).filter(|i| rows[*i].open).collect();
         progress(open.len());
@@ -75,8 +101,8 @@ pub fn generate(
             break;
         }
         interrupt.check()?;
-        let inputs: Vec<&[u32]> = open.iter().map(|i| rows[*i].ids.as_slice()).collect();
-        let logits = model.next_logits(&inputs)?;
+        let grown = open.iter().map(|i| (*i, rows[*i].ids.as_slice()));
+        let logits = decoder.next(&grown.collect::<Vec<_>>())?;
         for (i, logits) in open.into_iter().zip(logits) {
             rows[i].extend(&logits, sampling, model.max_len())?;
         }

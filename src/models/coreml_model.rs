@@ -1,18 +1,21 @@
 //! A Core ML language model: bundle, tokenizer and engine behind one face.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::Device;
 use ndarray::Array2;
 
 use super::convention::Convention;
+use super::decoding::Decoding;
+use super::policy::Policy;
 use crate::diag::{Context, Error, Interrupt, Result};
 use crate::engine::Engine;
 use crate::engine::apple::{self, AppleOptions};
 use crate::engine::portable::{Options, Passes, Portable, Precision};
 use crate::fail;
-use crate::generate::{NextLogits, Rollout, Sampling, generate};
+use crate::generate::{Decoder, NextLogits, Rollout, Sampling, generate};
 use crate::numeric::Array;
 use crate::package::Bundle;
 use crate::tokenizer::Tokenizer;
@@ -79,6 +82,8 @@ pub struct CoreMLModelWrapper {
     tokenizer: Option<Arc<Tokenizer>>,
     function: String,
     interrupt: Interrupt,
+    /// The model with its own weights, on the portable engine.
+    policy: OnceLock<Policy>,
 }
 
 impl CoreMLModelWrapper {
@@ -146,6 +151,7 @@ impl CoreMLModelWrapper {
             tokenizer: tokenizer.map(Arc::new),
             function,
             interrupt: options.interrupt.clone(),
+            policy: OnceLock::new(),
         })
     }
 
@@ -246,6 +252,28 @@ impl CoreMLModelWrapper {
         }
     }
 
+    /// How the model decodes, once it has.
+    pub fn decoding(&self) -> Option<Decoding> {
+        match self.portable {
+            Some(_) => self.policy.get()?.decoding().cloned(),
+            None => Some(Decoding::Recompute("the apple engine runs it".to_owned())),
+        }
+    }
+
+    /// Why the model must be run whole at each token, for the user; at the first call after that was found.
+    pub fn remark(&self) -> Option<String> {
+        self.policy.get()?.remark()
+    }
+
+    fn policy(&self) -> Result<&Policy> {
+        if let Some(policy) = self.policy.get() {
+            return Ok(policy);
+        }
+        let bound = self.portable()?.bind(&self.function, &BTreeSet::new())?;
+        let policy = Policy::new(bound, self.convention()?, &self.interrupt)?;
+        Ok(self.policy.get_or_init(|| policy))
+    }
+
     /// Samples a continuation of each prompt.
     pub fn generate(
         &self,
@@ -259,6 +287,9 @@ impl CoreMLModelWrapper {
 
 impl NextLogits for CoreMLModelWrapper {
     fn next_logits(&self, rows: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
+        if self.portable.is_some() {
+            return self.policy()?.next_logits(rows);
+        }
         let logits = self.forward_batch(rows)?;
         let last = |l: Array2<f32>| l.row(l.nrows() - 1).to_vec();
         Ok(logits.into_iter().map(last).collect())
@@ -267,6 +298,13 @@ impl NextLogits for CoreMLModelWrapper {
     fn max_len(&self) -> usize {
         self.convention()
             .map_or(0, |convention| convention.length_max)
+    }
+
+    fn decoder(&self, longest: usize) -> Result<Option<Box<dyn Decoder + '_>>> {
+        match self.portable {
+            Some(_) => self.policy()?.decoder(longest),
+            None => Ok(None),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod convention;
 mod coreml_model;
+mod decoding;
 mod embedded;
 mod lora;
 mod policy;
@@ -10,6 +11,7 @@ mod student;
 
 pub use convention::Convention;
 pub use coreml_model::{CoreMLModelWrapper, EngineChoice, LoadOptions};
+pub use decoding::Decoding;
 pub use embedded::{EMBEDDED, embedded};
 pub use lora::{Adapters, LoraOptions};
 pub use policy::{Policy, Scores};

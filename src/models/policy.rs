@@ -7,13 +7,14 @@ use candle_core::{D, DType as Candle, Tensor};
 use ndarray::Array2;
 
 use super::convention::Convention;
+use super::decoding::Increments;
 use crate::diag::{Error, Interrupt, Result};
 use crate::engine::Features;
 use crate::engine::device::scoped;
 use crate::engine::portable::batch::Lane;
 use crate::engine::portable::{Bound, Value};
 use crate::fail;
-use crate::generate::NextLogits;
+use crate::generate::{Decoder, NextLogits};
 use crate::numeric::Array;
 use crate::objectives::logprobs;
 
@@ -23,6 +24,7 @@ pub struct Policy {
     pub(super) bound: Arc<Bound>,
     pub(super) convention: Arc<Convention>,
     pub(super) given: BTreeMap<String, Tensor>,
+    pub(super) increments: Arc<Increments>,
     pub(super) interrupt: Interrupt,
 }
 
@@ -43,6 +45,18 @@ impl Scores {
 }
 
 impl Policy {
+    /// The function behind `bound`, which is still to be given its weights.
+    pub(super) fn new(bound: Bound, convention: Convention, interrupt: &Interrupt) -> Result<Self> {
+        let bound = Arc::new(bound);
+        Ok(Self {
+            increments: Arc::new(Increments::new(bound.clone(), &convention)?),
+            bound,
+            convention: Arc::new(convention),
+            given: BTreeMap::new(),
+            interrupt: interrupt.clone(),
+        })
+    }
+
     /// Logits of every position, `[rows, longest, vocab]`. Gradients flow if the weights carry any.
     pub fn logits(&self, rows: &[&[u32]]) -> Result<Tensor> {
         let mut parts = Vec::new();
@@ -96,8 +110,8 @@ impl Policy {
         })
     }
 
-    /// The rows in one pass: `[rows, longest, vocab]`.
-    fn run(&self, rows: &[&[u32]], longest: usize) -> Result<Tensor> {
+    /// The rows in one pass: `[rows, positions given, vocab]`.
+    fn call(&self, rows: &[&[u32]]) -> Result<Tensor> {
         let calls = self.convention.calls(rows)?;
         let mut outputs = self.outputs(&calls.inputs)?;
         let Some(logits) = outputs.remove(&self.convention.logits) else {
@@ -106,7 +120,12 @@ impl Policy {
         let logits = logits.tensor()?.clone();
         let vocab = logits.dim(D::Minus1)?;
         let filled = (calls.rows * calls.inputs.len(), (), vocab);
-        let logits = logits.reshape(filled)?.narrow(0, 0, rows.len())?;
+        Ok(logits.reshape(filled)?.narrow(0, 0, rows.len())?)
+    }
+
+    /// The rows in one pass: `[rows, longest, vocab]`.
+    fn run(&self, rows: &[&[u32]], longest: usize) -> Result<Tensor> {
+        let logits = self.call(rows)?;
         let got = logits.dim(1)?;
         match got.cmp(&longest) {
             std::cmp::Ordering::Equal => Ok(logits),
@@ -129,34 +148,71 @@ impl Policy {
     fn outputs(&self, calls: &[Features]) -> Result<BTreeMap<String, Value>> {
         let value = |array: &Array| Ok(Value::host(array.clone()));
         if let [only] = calls {
-            let inputs = only
-                .iter()
-                .map(|(name, array)| Ok((name.clone(), value(array)?)));
-            let inputs = inputs.collect::<Result<_>>()?;
             return self
                 .bound
-                .run(&inputs, &self.given, &mut self.bound.states()?);
+                .run(&values(only), &self.given, &mut self.bound.states()?);
         }
         let lanes = Lane::of_features(calls, |_, array| value(array))?;
         let mut states = self.bound.states_of(calls.len())?;
         self.bound
             .run_batch(calls.len(), &lanes, &self.given, &mut states)
     }
+
+    /// The logits after the last token of each row, in one call if the program gives all positions.
+    fn last(&self, rows: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
+        let logits = self.call(rows)?.to_dtype(Candle::F32)?;
+        let got = logits.dim(1)?;
+        let at = |(i, row): (usize, &&[u32])| -> Result<Vec<f32>> {
+            Ok(logits
+                .get(i)?
+                .get((row.len() - 1).min(got - 1))?
+                .to_vec1()?)
+        };
+        let longest = rows.iter().map(|r| r.len()).max().unwrap_or(0);
+        let given = self.convention.length_fixed.unwrap_or(longest);
+        match rows {
+            _ if got >= longest || rows.iter().all(|r| r.len() == given) => {
+                rows.iter().enumerate().map(at).collect()
+            }
+            [row] => fail!(
+                "the model gives logits for the last of its {given} positions alone, and the row has \
+                 {} tokens",
+                row.len()
+            ),
+            rows => {
+                let one = |row| Ok(self.last(std::slice::from_ref(row))?.remove(0));
+                rows.iter().map(one).collect()
+            }
+        }
+    }
+}
+
+/// The program's inputs.
+pub(super) fn values(features: &Features) -> BTreeMap<String, Value> {
+    let arrays = features.iter();
+    arrays
+        .map(|(name, array)| (name.clone(), Value::host(array.clone())))
+        .collect()
 }
 
 impl NextLogits for Policy {
     fn next_logits(&self, rows: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
         scoped(|| {
-            let logits = self.logits(rows)?;
-            let last = |(i, row): (usize, &&[u32])| -> Result<Vec<f32>> {
-                let logits = logits.get(i)?.get(row.len() - 1)?;
-                Ok(logits.to_dtype(Candle::F32)?.to_vec1()?)
-            };
-            rows.iter().enumerate().map(last).collect()
+            let mut logits = Vec::with_capacity(rows.len());
+            for chunk in self.convention.batches(rows) {
+                self.interrupt.check()?;
+                logits.extend(self.last(chunk)?);
+            }
+            Ok(logits)
         })
     }
 
     fn max_len(&self) -> usize {
         self.convention.length_max
+    }
+
+    fn decoder(&self, longest: usize) -> Result<Option<Box<dyn Decoder + '_>>> {
+        let decoder = self.incremental(longest)?;
+        Ok(decoder.map(|decoder| Box::new(decoder) as Box<dyn Decoder>))
     }
 }

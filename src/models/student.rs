@@ -80,12 +80,8 @@ impl StudentModel {
             Trainable::Whole(parts) => Adapters::whole(engine, model.function(), parts)?,
         };
         let names: BTreeSet<String> = adapters.weights().map(str::to_owned).collect();
-        let policy = Policy {
-            bound: Arc::new(engine.bind(model.function(), &names)?),
-            convention: Arc::new(model.convention()?),
-            given: BTreeMap::new(),
-            interrupt: model.interrupt().clone(),
-        };
+        let bound = engine.bind(model.function(), &names)?;
+        let policy = Policy::new(bound, model.convention()?, model.interrupt())?;
         let optimizer = AdamW::new(adapters.parameters().clone(), options)?;
         Ok(Self {
             model,

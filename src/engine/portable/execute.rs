@@ -176,12 +176,7 @@ impl<'a> Ctx<'a> {
         schedule: &'a Schedule,
         given: &BTreeMap<String, Tensor>,
     ) -> Result<Vec<Value>> {
-        for (name, slot) in &schedule.overrides {
-            let Some(tensor) = given.get(name) else {
-                fail!("no tensor given for \"{name}\"")
-            };
-            self.slots[*slot] = Some(tensor.clone().into());
-        }
+        schedule.fill(given, &mut self.slots)?;
         for slot in &schedule.constants {
             self.slots[*slot] = Some(constant(plan, *slot, self.scope, Keep::Yes)?);
         }
@@ -288,15 +283,24 @@ impl<'a> Ctx<'a> {
     }
 
     /// Evaluates one step and stores its results.
-    fn step(&mut self, step: &'a Step) -> Result<()> {
-        self.scope.interrupt.check()?;
+    pub(super) fn step(&mut self, step: &'a Step) -> Result<()> {
         self.scope.watch.starts(step);
+        let outer = std::mem::replace(&mut self.stored, step.decompresses());
+        let args = self.args(step)?;
+        self.stored = outer;
+        let values = self.results(step, args)?;
+        for (slot, value) in step.outputs.iter().zip(values) {
+            self.slots[*slot] = Some(value);
+        }
+        self.scope.watch.ends(step, &self.slots)
+    }
+
+    /// What a step makes of `args`, in its declared types.
+    pub(super) fn results(&mut self, step: &'a Step, args: Vec<(&str, Arg)>) -> Result<Vec<Value>> {
+        self.scope.interrupt.check()?;
         let values = match &step.action {
             Action::Constant(value) => vec![self.constant(step, value)?],
             Action::Op(op) => {
-                let outer = std::mem::replace(&mut self.stored, step.decompresses());
-                let args = self.args(step)?;
-                self.stored = outer;
                 self.blocks = &step.blocks;
                 let values = batch::step(self, step, op, args);
                 values.with_context(|| format!("{} at \"{}\"", op.name, step.label))?
@@ -310,13 +314,11 @@ impl<'a> Ctx<'a> {
                 step.outputs.len()
             );
         }
-        for ((slot, ty), value) in step.outputs.iter().zip(&step.types).zip(values) {
-            let value = self
-                .declared(value, ty)
-                .with_context(|| format!("result \"{}\"", step.label))?;
-            self.slots[*slot] = Some(value);
-        }
-        self.scope.watch.ends(step, &self.slots)
+        let declared = |(value, ty)| {
+            self.declared(value, ty)
+                .with_context(|| format!("result \"{}\"", step.label))
+        };
+        values.into_iter().zip(&step.types).map(declared).collect()
     }
 
     fn args<'s>(&self, step: &'s Step) -> Result<Vec<(&'s str, Arg)>> {
@@ -336,7 +338,7 @@ impl<'a> Ctx<'a> {
         Ok(args)
     }
 
-    fn source(&self, source: &Source) -> Result<Value> {
+    pub(super) fn source(&self, source: &Source) -> Result<Value> {
         match source {
             Source::Slot(slot) => self.take(*slot),
             Source::Literal { value, loaded } => match loaded.get() {

@@ -7,6 +7,7 @@
 pub mod batch;
 mod call;
 mod execute;
+pub mod increment;
 mod kernels;
 pub mod ops;
 mod passes;
@@ -272,6 +273,10 @@ impl Bound {
 
     pub fn device(&self) -> &Device {
         &self.options.device
+    }
+
+    pub fn precision(&self) -> Precision {
+        self.options.precision
     }
 
     /// Names of the values that each run must be given.

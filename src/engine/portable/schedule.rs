@@ -3,9 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use candle_core::Tensor;
+
 use super::passes::{Passes, fuse};
 use super::plan::{Action, Plan, Step};
+use super::value::Value;
 use crate::diag::{Error, Result};
+use crate::fail;
 
 /// Which values of a plan are given from outside, and what then remains to run.
 pub struct Schedule {
@@ -73,6 +77,26 @@ impl Schedule {
     /// Slots that are full before the first step.
     pub fn given(&self) -> impl Iterator<Item = usize> {
         self.overrides.values().chain(&self.constants).copied()
+    }
+
+    /// Slots that the caller gives.
+    pub fn overridden(&self) -> impl Iterator<Item = usize> {
+        self.overrides.values().copied()
+    }
+
+    /// Puts the values that the caller gives into their slots.
+    pub fn fill(
+        &self,
+        given: &BTreeMap<String, Tensor>,
+        slots: &mut [Option<Value>],
+    ) -> Result<()> {
+        for (name, slot) in &self.overrides {
+            let Some(tensor) = given.get(name) else {
+                fail!("no tensor given for \"{name}\"")
+            };
+            slots[*slot] = Some(tensor.clone().into());
+        }
+        Ok(())
     }
 
     /// The varying steps that results or effects depend on, in order.

@@ -105,7 +105,7 @@ fn functions() -> Vec<ScriptFn> {
             .run(|call| Ok(call.receiver::<Model>()?.0.tokenizer()?.vocab_size())),
         method::<Model>("card", "What the model is: inputs, outputs, size, engine.")
             .returns("Table")
-            .example("[load(\"embedded:student\").card()]", "[Table(5 rows, 2 columns)]")
+            .example("[load(\"embedded:student\").card()]", "[Table(6 rows, 2 columns)]")
             .run(|call| card(&call.receiver::<Model>()?.0)),
         method::<Model>("weights", "Its weights: name, shape, type, what reads them.")
             .returns("Table")
@@ -205,6 +205,11 @@ fn card(model: &CoreMLModelWrapper) -> Result<Table> {
     if description.functions.len() > 1 {
         let names: Vec<&str> = description.functions.keys().map(String::as_str).collect();
         row("functions", names.join(", "))?;
+    }
+    if model.convention().is_ok() {
+        let decoding = model.decoding().map(|decoding| decoding.to_string());
+        let decoding = decoding.unwrap_or_else(|| "found out at the first text".to_owned());
+        row("decoding", decoding)?;
     }
     if let Ok(portable) = model.portable() {
         let weights = portable.weights(model.function())?;
@@ -320,6 +325,8 @@ fn generate(call: &mut Call) -> Result<Dynamic> {
     let rollouts = model.generate(&ids, &sampling, &mut |open| {
         progress.set((total - open) as u64, "");
     })?;
+    drop(progress);
+    tell(call, model.remark());
     let mut maps: Vec<Map> = from_rollouts(&prompts, &rollouts, &tokenizer)?;
     Ok(match one {
         Some(_) => Dynamic::from_map(maps.remove(0)),
@@ -329,6 +336,13 @@ fn generate(call: &mut Call) -> Result<Dynamic> {
             .collect::<Array>()
             .into(),
     })
+}
+
+/// Shows the user what is to be known of how texts were made.
+pub(super) fn tell(call: &Call, remark: Option<String>) {
+    if let Some(remark) = remark {
+        call.host.show(Display::Text(format!("note: {remark}")));
+    }
 }
 
 fn chat(call: &mut Call) -> Result<String> {
@@ -350,5 +364,7 @@ fn chat(call: &mut Call) -> Result<String> {
             done += 1;
         })
         .context("chat")?;
+    drop(progress);
+    tell(call, model.remark());
     tokenizer.decode(rollouts[0].text_ids(), true)
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rhai::Map;
 
 use super::logits::Logits;
-use super::models::Model;
+use super::models::{Model, tell};
 use super::samples::{SAMPLING, from_rollouts, sampling, to_rollout};
 use crate::diag::{Context as _, Result};
 use crate::generate::generate;
@@ -193,6 +193,8 @@ fn generate_samples(call: &mut Call) -> Result<Vec<Map>> {
     let rollouts = generate(&policy, &ids, &sampling, &interrupt, &mut |open| {
         progress.set((prompts.len() - open) as u64, "");
     })?;
+    drop(progress);
+    tell(call, policy.remark());
     from_rollouts(&prompts, &rollouts, &tokenizer)
 }
 
