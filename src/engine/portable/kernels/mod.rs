@@ -4,6 +4,7 @@
 
 mod attention;
 pub mod curves;
+mod extreme;
 mod gemm;
 mod map;
 mod matmul;
@@ -16,6 +17,7 @@ mod walk;
 mod zip;
 
 pub use attention::{attention, attention_fits};
+pub use extreme::{Extreme, extreme};
 pub use map::{Curve, map};
 pub use matmul::matmul;
 pub use norm::{Norm, norm};

@@ -14,12 +14,14 @@ use crate::engine::portable::value::Value;
 use crate::fail;
 
 curves! {
+    /// What [`Relu`] leaves out.
+    Below {} |x, y| x.smaller(R::of(0.)), if x > R::of(0.) { R::of(0.) } else { R::of(1.) }, |t| None;
     /// min(β, x), with the negative half scaled by α.
     ClampedRelu { alpha, beta } |x, y| (if x < R::of(0.) { alpha * x } else { x }).smaller(beta),
         if y >= beta { R::of(0.) } else if x < R::of(0.) { alpha } else { R::of(1.) }, |t| None;
     /// α (eˣ − 1) below 0.
     Elu { alpha } |x, y| if x < R::of(0.) { alpha * (x.exp() - R::of(1.)) } else { x },
-        if x < R::of(0.) { alpha * x.exp() } else { R::of(1.) }, |t| Some(t.elu(alpha));
+        if x > R::of(0.) { R::of(1.) } else { alpha * x.exp() }, |t| Some(t.elu(alpha));
     GeluExact {} |x, y| R::of(0.5) * x * (R::of(1.) + (x * R::of(std::f64::consts::FRAC_1_SQRT_2)).erf()),
         gelu_slope(x), |t| Some(t.gelu_erf());
     GeluTanh {} |x, y| R::of(0.5) * x * (R::of(1.) + tanh_inner(x).tanh()),
@@ -28,7 +30,7 @@ curves! {
     GeluSigmoid {} |x, y| x * sigmoid(R::of(1.702) * x),
         { let s = sigmoid(R::of(1.702) * x); s + R::of(1.702) * x * s * (R::of(1.) - s) }, |t| None;
     LeakyRelu { alpha } |x, y| if x < R::of(0.) { alpha * x } else { x },
-        if x < R::of(0.) { alpha } else { R::of(1.) }, |t| None;
+        if x > R::of(0.) { R::of(1.) } else { alpha }, |t| None;
     Linear { alpha, beta } |x, y| alpha * x + beta, alpha, |t| Some(t.affine(alpha, beta));
     Relu {} |x, y| x.larger(R::of(0.)), if x > R::of(0.) { R::of(1.) } else { R::of(0.) }, |t| Some(t.relu());
     Relu6 {} |x, y| x.larger(R::of(0.)).smaller(R::of(6.)),
@@ -326,8 +328,8 @@ fn per_channel(call: &Call, name: &str, x: &Tensor) -> Result<Tensor> {
 fn prelu(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let x = call.floats("x")?;
     let alpha = per_channel(call, "alpha", x)?;
-    let below = map(&x.neg()?, Relu {})?;
-    one((map(x, Relu {})? - below.broadcast_mul(&alpha)?)?)
+    let below = map(x, Below {})?;
+    one((map(x, Relu {})? + below.broadcast_mul(&alpha)?)?)
 }
 
 /// α_c ln(1 + exp(β_c x)).

@@ -14,7 +14,8 @@ use crate::fail;
 use crate::numeric::DType;
 
 curves! {
-    Abs {} |x, y| x.abs(), if x < R::of(0.) { R::of(-1.) } else { R::of(1.) }, |t| Some(t.abs());
+    /// Flat at 0.
+    Abs {} |x, y| x.abs(), if x == R::of(0.) { x } else { x / y }, |t| Some(t.abs());
     Acos {} |x, y| x.by(f64::acos), R::of(-1.) / (R::of(1.) - x * x).sqrt(), |t| None;
     Asin {} |x, y| x.by(f64::asin), R::of(1.) / (R::of(1.) - x * x).sqrt(), |t| None;
     Atan {} |x, y| x.by(f64::atan), R::of(1.) / (R::of(1.) + x * x), |t| None;

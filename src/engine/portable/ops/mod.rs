@@ -8,8 +8,11 @@ mod classify;
 mod constexpr;
 mod control_flow;
 mod conv;
+mod decompression;
 mod elementwise_binary;
 mod elementwise_unary;
+#[cfg(test)]
+mod gradients;
 mod image_resizing;
 mod image_sampling;
 mod indexing;

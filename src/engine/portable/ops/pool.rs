@@ -2,12 +2,14 @@
 
 use candle_core::{D, Tensor};
 
+use super::reduction::Length;
 use super::windows::{padded, slides, unfolded};
 use super::{Op, one, sample, smooth};
 use crate::diag::Result;
 use crate::engine::portable::batch::Batch;
 use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
+use crate::engine::portable::kernels::map;
 use crate::engine::portable::value::Value;
 use crate::fail;
 
@@ -30,7 +32,7 @@ pub(super) const OPS: &[Op] = &[
         "l2_pool",
         |call, _| {
             let (columns, extents) = columns(call, 0.0)?;
-            finished(columns.sqr()?.sum(2)?.sqrt()?, &extents)
+            finished(map(&columns.sqr()?.sum(2)?, Length {})?, &extents)
         },
         &[sample(
             "tensor<fp32, [1, 1, 1, 2]> y = l2_pool(x = tensor<fp32, [1, 1, 1, 3]>([[[[3.0, 4.0, -1.0]]]]), kernel_sizes = tensor<int32, [2]>([1, 2]), strides = tensor<int32, [2]>([1, 1]), pad_type = string(\"valid\"));",
@@ -41,7 +43,10 @@ pub(super) const OPS: &[Op] = &[
         "max_pool",
         |call, _| {
             let (columns, extents) = columns(call, f64::NEG_INFINITY)?;
-            finished(columns.max_keepdim(2)?.squeeze(2)?, &extents)
+            // Of equal elements the first gets the gradient, as with PyTorch.
+            let columns = columns.contiguous()?;
+            let place = columns.argmax_keepdim(2)?;
+            finished(columns.gather(&place, 2)?.squeeze(2)?, &extents)
         },
         &[sample(
             "tensor<fp32, [1, 1, 1, 2]> y = max_pool(x = tensor<fp32, [1, 1, 2, 3]>([[[[3.0, 4.0, -1.0], [0.0, 2.0, 1.0]]]]), kernel_sizes = tensor<int32, [2]>([2, 2]), strides = tensor<int32, [2]>([1, 2]), pad_type = string(\"custom\"), pad = tensor<int32, [4]>([0, 0, 0, 0]), ceil_mode = bool(true));",

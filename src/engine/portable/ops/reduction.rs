@@ -3,11 +3,13 @@
 use candle_core::{D, DType as Candle, Tensor};
 
 use super::elementwise_binary::{Add, Mul, Sub};
+use super::elementwise_unary::Abs;
 use super::{Op, discrete, integers, one, sample, shapes, smooth};
 use crate::diag::Result;
 use crate::engine::portable::batch::{Absent, Batch};
 use crate::engine::portable::call::Call;
-use crate::engine::portable::kernels::zip;
+use crate::engine::portable::kernels::curves::curves;
+use crate::engine::portable::kernels::{Extreme, extreme, map, zip};
 use crate::engine::portable::value::Value;
 use crate::fail;
 
@@ -38,7 +40,7 @@ pub(super) const OPS: &[Op] = &[
     ).batch(Batch::Axes(&["x"], "axis", Absent::Axis(-1))),
     smooth(
         "reduce_l1_norm",
-        |call, _| reduce(call, |x| sum(&x.abs()?)),
+        |call, _| reduce(call, |x| sum(&size(x)?)),
         &[sample(
             "tensor<fp32, [2]> y = reduce_l1_norm(x = tensor<fp32, [2, 2]>([[3.0, -4.0], [1.0, 2.0]]), axes = tensor<int32, [1]>([1]));",
             &[&[7.0, 3.0]],
@@ -46,7 +48,7 @@ pub(super) const OPS: &[Op] = &[
     ).batch(OVER_AXES),
     smooth(
         "reduce_l2_norm",
-        |call, _| reduce(call, |x| Ok(sum(&square(real(x)?)?)?.sqrt()?)),
+        |call, _| reduce(call, |x| Ok(map(&sum(&square(real(x)?)?)?, Length {})?)),
         &[sample(
             "tensor<fp32, [2]> y = reduce_l2_norm(x = tensor<fp32, [2, 2]>([[3.0, -4.0], [1.0, 2.0]]), axes = tensor<int32, [1]>([1]));",
             &[&[5.0, 2.2360680]],
@@ -70,7 +72,7 @@ pub(super) const OPS: &[Op] = &[
     ).batch(OVER_AXES),
     smooth(
         "reduce_max",
-        |call, _| reduce(call, |x| Ok(x.max_keepdim(D::Minus1)?)),
+        |call, _| reduce(call, |x| largest_or_smallest(x, Extreme::Largest)),
         &[
             sample(
                 "tensor<fp32, [2]> y = reduce_max(x = tensor<fp32, [2, 3]>([[1.0, 5.0, 2.0], [7.0, -1.0, 3.0]]), axes = tensor<int32, [1]>([1]));",
@@ -92,7 +94,7 @@ pub(super) const OPS: &[Op] = &[
     ).batch(OVER_AXES),
     smooth(
         "reduce_min",
-        |call, _| reduce(call, |x| Ok(x.min_keepdim(D::Minus1)?)),
+        |call, _| reduce(call, |x| largest_or_smallest(x, Extreme::Smallest)),
         &[sample(
             "tensor<fp32, [2]> y = reduce_min(x = tensor<fp32, [2, 3]>([[1.0, 5.0, 2.0], [7.0, -1.0, 3.0]]), axes = tensor<int32, [1]>([1]));",
             &[&[1.0, -1.0]],
@@ -164,6 +166,27 @@ fn reduced(dims: &[usize], axes: &[usize], keep: bool) -> Vec<usize> {
             .map(|(_, n)| *n)
             .collect(),
     }
+}
+
+curves! {
+    /// The length of a vector from its square: nothing flows where it is 0, as with PyTorch's norm.
+    Length {} |x, y| x.sqrt(), if y == R::of(0.) { y } else { R::of(0.5) / y }, |t| Some(t.sqrt());
+}
+
+/// |x|.
+fn size(x: &Tensor) -> Result<Tensor> {
+    match x.dtype().is_float() {
+        true => Ok(map(x, Abs {})?),
+        false => Ok(x.abs()?),
+    }
+}
+
+fn largest_or_smallest(x: &Tensor, which: Extreme) -> Result<Tensor> {
+    Ok(match (x.dtype().is_float(), which) {
+        (true, _) => extreme(x, which)?,
+        (false, Extreme::Largest) => x.max_keepdim(D::Minus1)?,
+        (false, Extreme::Smallest) => x.min_keepdim(D::Minus1)?,
+    })
 }
 
 fn sum(x: &Tensor) -> Result<Tensor> {

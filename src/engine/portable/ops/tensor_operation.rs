@@ -118,7 +118,7 @@ pub(super) const OPS: &[Op] = &[
             ),
         ],
     ).batch(Batch::Leading(&["x"], 0)),
-    discrete(
+    smooth(
         "range_1d",
         range_1d,
         &[
@@ -127,7 +127,7 @@ pub(super) const OPS: &[Op] = &[
                 &[&[2.0, 4.0, 6.0]],
             ),
             sample(
-                "tensor<fp32, [3]> y = range_1d(start = fp32(2.0), end = fp32(0.5), step = fp32(-0.5));",
+                "tensor<fp32, [3]> y = range_1d(start = fp32(2.0), end = fp32(0.75), step = fp32(-0.5));",
                 &[&[2.0, 1.5, 1.0]],
             ),
         ],
@@ -214,6 +214,9 @@ fn range_1d(call: &Call, ctx: &mut Ctx) -> Result<Vec<Value>> {
     }
     let count = count.max(0.0) as usize;
     call.check_size(&[count])?;
+    if let Some(range) = tracked_range(call, count)? {
+        return one(range);
+    }
     let values = (0..count).map(|i| start + i as f64 * step);
     if !call.tensor("start")?.dtype().is_float() {
         return one(integers::tensor(
@@ -225,6 +228,18 @@ fn range_1d(call: &Call, ctx: &mut Ctx) -> Result<Vec<Value>> {
     one(values
         .to_dtype(ctx.scope.float)?
         .to_device(ctx.scope.device)?)
+}
+
+/// The range as a function of its start and step, if one of them has a gradient.
+fn tracked_range(call: &Call, count: usize) -> Result<Option<Tensor>> {
+    let (start, step) = (call.tensor("start")?, call.tensor("step")?);
+    if !start.track_op() && !step.track_op() {
+        return Ok(None);
+    }
+    let turns: Vec<f64> = (0..count).map(|i| i as f64).collect();
+    let turns = Tensor::from_vec(turns, count, &Device::Cpu)?;
+    let turns = turns.to_dtype(start.dtype())?.to_device(start.device())?;
+    Ok(Some(turns.broadcast_mul(step)?.broadcast_add(start)?))
 }
 
 /// The tensors of a variadic parameter, all of one kind.
