@@ -24,6 +24,7 @@ mod ordering;
 mod pool;
 mod quantization;
 mod random;
+mod range;
 mod recurrent;
 mod reduction;
 mod scatter_gather;

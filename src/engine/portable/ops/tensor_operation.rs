@@ -3,7 +3,7 @@
 use candle_core::{DType as Candle, Device, Tensor};
 
 use super::indexing::rearrange;
-use super::{Op, discrete, integers, one, sample, shapes, smooth};
+use super::{Op, discrete, integers, one, range, sample, shapes, smooth};
 use crate::diag::Result;
 use crate::engine::portable::batch::{Absent, Batch};
 use crate::engine::portable::call::Call;
@@ -120,7 +120,7 @@ pub(super) const OPS: &[Op] = &[
     ).batch(Batch::Leading(&["x"], 0)),
     smooth(
         "range_1d",
-        range_1d,
+        range::range_1d,
         &[
             sample(
                 "tensor<int32, [3]> y = range_1d(start = int32(2), end = int32(7), step = int32(2));",
@@ -200,46 +200,6 @@ fn fill_like(call: &Call, ctx: &mut Ctx) -> Result<Vec<Value>> {
         call.tensor("ref_tensor")?.dims(),
         ctx,
     )?)
-}
-
-fn range_1d(call: &Call, ctx: &mut Ctx) -> Result<Vec<Value>> {
-    let (start, end, step) = (
-        call.float("start")?,
-        call.float("end")?,
-        call.float("step")?,
-    );
-    let count = ((end - start) / step).ceil();
-    if !count.is_finite() {
-        fail!("a range from {start} to {end} by {step}");
-    }
-    let count = count.max(0.0) as usize;
-    call.check_size(&[count])?;
-    if let Some(range) = tracked_range(call, count)? {
-        return one(range);
-    }
-    let values = (0..count).map(|i| start + i as f64 * step);
-    if !call.tensor("start")?.dtype().is_float() {
-        return one(integers::tensor(
-            values.map(|v| v as i64).collect(),
-            &[count],
-        )?);
-    }
-    let values = Tensor::from_vec(values.collect::<Vec<f64>>(), count, &Device::Cpu)?;
-    one(values
-        .to_dtype(ctx.scope.float)?
-        .to_device(ctx.scope.device)?)
-}
-
-/// The range as a function of its start and step, if one of them has a gradient.
-fn tracked_range(call: &Call, count: usize) -> Result<Option<Tensor>> {
-    let (start, step) = (call.tensor("start")?, call.tensor("step")?);
-    if !start.track_op() && !step.track_op() {
-        return Ok(None);
-    }
-    let turns: Vec<f64> = (0..count).map(|i| i as f64).collect();
-    let turns = Tensor::from_vec(turns, count, &Device::Cpu)?;
-    let turns = turns.to_dtype(start.dtype())?.to_device(start.device())?;
-    Ok(Some(turns.broadcast_mul(step)?.broadcast_add(start)?))
 }
 
 /// The tensors of a variadic parameter, all of one kind.
