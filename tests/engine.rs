@@ -144,7 +144,7 @@ fn an_endless_loop_ends() {
     let error = predict(&engine, &[1.0, 2.0]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "while_loop at \"y\": the loop did not end after 50 turns"
+        "while_loop at \"y\": loops took more than the 50 turns allowed in a run"
     );
 }
 

@@ -7,12 +7,12 @@ use crate::numeric::{Array, DType};
 use crate::package::{Color, Feature, FeatureKind, FunctionDescription};
 
 /// The inputs as the program takes them: every name known, every shape allowed, element types as
-/// declared, absent optional inputs filled with their default.
+/// declared, absent optional inputs of up to `most` elements filled with their default.
 ///
 /// Inputs that list their shapes must take them from the same place in their lists, as in Core ML. An
 /// image is an array `[1, channels, height, width]`, or with its channels last, of pixels from 0 to 255
 /// in the declared colour space (any numbers for fp16 images).
-pub fn prepare(function: &FunctionDescription, given: &Features) -> Result<Features> {
+pub fn prepare(function: &FunctionDescription, given: &Features, most: usize) -> Result<Features> {
     let declared = || function.inputs.iter().map(|feature| feature.name.as_str());
     if let Some(name) = given.keys().find(|n| !declared().any(|known| known == *n)) {
         return Err(Error::unknown("input", name, declared()));
@@ -21,7 +21,7 @@ pub fn prepare(function: &FunctionDescription, given: &Features) -> Result<Featu
     for feature in &function.inputs {
         let value = match given.get(&feature.name) {
             Some(value) => fit(feature, value)?,
-            None => default_of(feature)?,
+            None => default_of(feature, most)?,
         };
         prepared.insert(feature.name.clone(), value);
     }
@@ -108,7 +108,7 @@ fn check_enumerated(function: &FunctionDescription, given: &Features) -> Result<
     )
 }
 
-fn default_of(feature: &Feature) -> Result<Array> {
+fn default_of(feature: &Feature, most: usize) -> Result<Array> {
     let missing = || Error::new(format!("input \"{}\" is missing", feature.name));
     match &feature.kind {
         FeatureKind::Array {
@@ -117,7 +117,14 @@ fn default_of(feature: &Feature) -> Result<Array> {
             default: Some(value),
             ..
         } if feature.optional => {
-            let values = vec![*value; shape.iter().product()];
+            let count = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+            let Some(count) = count.filter(|count| *count <= most) else {
+                fail!(
+                    "the default of input \"{}\" has shape {shape:?}, more than the {most} elements allowed",
+                    feature.name
+                );
+            };
+            let values = vec![*value; count];
             let filled = Array::from_f64s(DType::Fp64, shape.clone(), &values)?;
             filled.cast(*dtype)
         }
@@ -162,7 +169,7 @@ mod tests {
             ..Default::default()
         };
         let given = given.iter().map(|(n, a)| (n.to_string(), a.clone()));
-        match (prepare(&function, &given.collect()), expected) {
+        match (prepare(&function, &given.collect(), 1 << 10), expected) {
             (Ok(prepared), Ok(dtype)) => assert_eq!(prepared[&feature.name].dtype(), dtype),
             (Err(error), Err(words)) => assert_eq!(error.to_string(), words),
             (got, expected) => panic!("{got:?}, expected {expected:?}"),
@@ -231,7 +238,12 @@ mod tests {
             inputs: vec![x],
             ..Default::default()
         };
-        let prepared = prepare(&function, &Features::new()).unwrap();
+        let prepared = prepare(&function, &Features::new(), 2).unwrap();
         assert_eq!(prepared["x"].to_f32s(), [1.5, 1.5]);
+        let error = prepare(&function, &Features::new(), 1).unwrap_err();
+        assert!(
+            error.to_string().contains("the 1 elements allowed"),
+            "{error}"
+        );
     }
 }

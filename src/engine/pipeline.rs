@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::inputs::prepare;
-use super::portable::{Options, Portable};
+use super::portable::{Limits, Options, Portable};
 use super::{Engine, Features, State};
 use crate::diag::{Context, Error, Result};
 use crate::fail;
@@ -23,6 +23,7 @@ pub fn portable(model: Model, options: Options) -> Result<Box<dyn Engine>> {
 struct Chain {
     description: Description,
     stages: Vec<Link>,
+    limits: Limits,
 }
 
 struct Link {
@@ -43,6 +44,7 @@ impl Chain {
         Ok(Self {
             stages: stages.collect::<Result<_>>()?,
             description: pipeline.description,
+            limits: options.limits,
         })
     }
 }
@@ -85,7 +87,7 @@ impl Engine for Chain {
         state: Option<&mut dyn State>,
     ) -> Result<Features> {
         let described = self.description.function(function)?;
-        let mut held = prepare(described, inputs)?;
+        let mut held = prepare(described, inputs, self.limits.elements)?;
         let mut fresh;
         let states = match state {
             None => {

@@ -44,7 +44,7 @@ pub fn embedded(name: &str, options: &LoadOptions) -> Result<CoreMLModelWrapper>
     let Some((_, files)) = EMBEDDED.iter().find(|(known, _)| *known == name) else {
         return Err(Error::unknown("embedded model", name, known));
     };
-    let bundle = Bundle::from_files(name, files)?;
+    let bundle = Bundle::from_files(name, files.iter().copied())?;
     let tokenizer = files.iter().find(|(path, _)| *path == "tokenizer.json");
     let tokenizer = tokenizer
         .map(|(_, json)| Tokenizer::from_bytes(json))

@@ -1,5 +1,6 @@
 //! The files of a bundle: a folder on disk, or bytes embedded in the program.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -15,7 +16,7 @@ pub(super) enum Files {
     Folder(PathBuf),
     Memory {
         name: String,
-        files: BTreeMap<String, &'static [u8]>,
+        files: Arc<BTreeMap<String, Cow<'static, [u8]>>>,
     },
 }
 
@@ -63,7 +64,7 @@ impl Files {
                 })
             }
             Files::Memory { .. } => {
-                Blob::from_static(self.embedded(path)?).context(self.display(path))
+                Blob::from_bytes(self.embedded(path)?.clone()).context(self.display(path))
             }
         }
     }
@@ -76,7 +77,7 @@ impl Files {
         }
     }
 
-    fn embedded(&self, path: &str) -> Result<&'static [u8]> {
+    fn embedded(&self, path: &str) -> Result<&Cow<'static, [u8]>> {
         let Files::Memory { files, .. } = self else {
             fail!("{path} is not embedded");
         };
@@ -164,7 +165,7 @@ impl Weights {
     pub(super) fn none() -> Self {
         let files = Files::Memory {
             name: "a bundle in memory".into(),
-            files: BTreeMap::new(),
+            files: Arc::default(),
         };
         Self::new(files, "")
     }

@@ -38,8 +38,10 @@ pub use inventory::{WeightForm, weight_forms};
 pub use model::Model;
 pub use pipeline::{Pipeline, PipelineKind, Stage};
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use self::files::{Files, Weights};
 use crate::diag::{Context, Result};
@@ -81,10 +83,17 @@ impl Bundle {
     }
 
     /// A bundle of a model that is kept in memory: (relative path, content) of each file.
-    pub fn from_files(name: &str, files: &[(&str, &'static [u8])]) -> Result<Self> {
+    pub fn from_files<'a, B>(
+        name: &str,
+        files: impl IntoIterator<Item = (&'a str, B)>,
+    ) -> Result<Self>
+    where
+        B: Into<Cow<'static, [u8]>>,
+    {
+        let contents = files.into_iter().map(|(p, b)| (p.to_owned(), b.into()));
         let files = Files::Memory {
             name: name.to_owned(),
-            files: files.iter().map(|(p, b)| ((*p).to_owned(), *b)).collect(),
+            files: Arc::new(contents.collect()),
         };
         let model = open::folder(files).and_then(Model::into_program);
         model.with_context(|| name)

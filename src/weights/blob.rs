@@ -1,5 +1,6 @@
 //! Reads weight files: mapped or embedded, every bound checked.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::ops::Deref;
 use std::path::Path;
@@ -18,7 +19,7 @@ pub struct Blob {
 
 enum Bytes {
     Mapped(Mmap),
-    Static(&'static [u8]),
+    Memory(Cow<'static, [u8]>),
 }
 
 impl Deref for Bytes {
@@ -27,7 +28,7 @@ impl Deref for Bytes {
     fn deref(&self) -> &[u8] {
         match self {
             Bytes::Mapped(map) => map,
-            Bytes::Static(bytes) => bytes,
+            Bytes::Memory(bytes) => bytes,
         }
     }
 }
@@ -57,9 +58,9 @@ impl Blob {
         open().with_context(|| format!("weight file {}", path.display()))
     }
 
-    /// A weight file whose bytes are in memory for good.
-    pub fn from_static(bytes: &'static [u8]) -> Result<Self> {
-        Self::new(Bytes::Static(bytes))
+    /// A weight file whose bytes are in memory.
+    pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self> {
+        Self::new(Bytes::Memory(bytes.into()))
     }
 
     fn new(bytes: Bytes) -> Result<Self> {
@@ -171,7 +172,7 @@ mod tests {
     }
 
     fn blob(bytes: Vec<u8>) -> Result<Blob> {
-        Blob::from_static(bytes.leak())
+        Blob::from_bytes(bytes)
     }
 
     #[test]

@@ -22,12 +22,8 @@ fn files(form: &str) -> Files {
 
 /// Opens the files and uses all that was read.
 fn exercise(files: Files) {
-    let files: Vec<(String, &'static [u8])> = files
-        .into_iter()
-        .map(|(name, bytes)| (name, &*bytes.leak()))
-        .collect();
-    let files: Vec<(&str, &'static [u8])> = files.iter().map(|(n, b)| (n.as_str(), *b)).collect();
-    let Ok(bundle) = Bundle::from_files("hostile", &files) else {
+    let files = files.iter().map(|(name, b)| (name.as_str(), b.clone()));
+    let Ok(bundle) = Bundle::from_files("hostile", files) else {
         return;
     };
     for dialect in [text::Dialect::V1_0, text::Dialect::V1_3] {

@@ -281,14 +281,13 @@ fn embedded_bundles_are_read_from_memory() {
     let path = folder.path().join("m.mlmodelc");
     bundle().save(&path).unwrap();
     let files = contents(&path);
-    let files: Vec<(&str, &'static [u8])> = files
-        .iter()
-        .map(|(name, bytes)| (name.as_str(), &*bytes.clone().leak()))
-        .collect();
-    let embedded = Bundle::from_files("student", &files).unwrap();
+    let files = || files.iter().map(|(name, b)| (name.as_str(), b.clone()));
+    let embedded = Bundle::from_files("student", files()).unwrap();
     assert_eq!(embedded.description, bundle().description);
     assert_eq!(weights(&embedded), weights(&bundle()));
-    let error = Bundle::from_files("student", &files[..1]).err().unwrap();
+    let error = Bundle::from_files("student", files().take(1))
+        .err()
+        .unwrap();
     assert!(error.to_string().starts_with("student: "), "{error}");
 }
 

@@ -7,6 +7,7 @@ use super::state::AppleState;
 use super::worker::Worker;
 use super::{AppleOptions, ComputeUnits, system};
 use crate::diag::{Context, Error, Result};
+use crate::engine::portable::Limits;
 use crate::engine::{self, Engine, Features, State};
 use crate::package::{Description, Model};
 
@@ -57,7 +58,7 @@ impl Engine for AppleEngine {
         state: Option<&mut dyn State>,
     ) -> Result<Features> {
         let interface = self.description.function(function)?;
-        let prepared = engine::inputs::prepare(interface, inputs)?;
+        let prepared = engine::inputs::prepare(interface, inputs, Limits::default().elements)?;
         let given = match state.map(|state| state.as_any_mut().downcast_mut::<AppleState>()) {
             Some(Some(state)) => Some(state.buffers()),
             Some(None) => return Err(Error::new("this state was made by another engine")),

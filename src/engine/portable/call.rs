@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use candle_core::Tensor;
 
+use super::limits::Limits;
 use super::value::Value;
 use crate::diag::{Context, Result};
 use crate::fail;
@@ -29,8 +30,9 @@ pub struct Call<'a> {
     /// Declared types of the results.
     pub outputs: &'a [Type],
     args: Vec<(&'a str, Arg)>,
-    /// Most elements that a result may have.
-    limit: usize,
+    limits: Limits,
+    /// Bytes that are in use already.
+    held: usize,
     read: RefCell<BTreeSet<usize>>,
 }
 
@@ -41,27 +43,26 @@ impl<'a> Call<'a> {
             opset,
             outputs,
             args,
-            limit: usize::MAX,
+            limits: Limits::default(),
+            held: 0,
             read: RefCell::default(),
         }
     }
 
-    /// Refuses results of more than `limit` elements.
-    pub fn limited(self, limit: usize) -> Self {
-        Self { limit, ..self }
+    /// Refuses results that go beyond `limits` while `held` bytes are in use.
+    pub fn limited(self, limits: Limits, held: usize) -> Self {
+        Self {
+            limits,
+            held,
+            ..self
+        }
     }
 
-    /// Fails if a tensor of `shape` has more elements than allowed; to be asked before making one that
+    /// Fails if a tensor of `shape` is larger than allowed; to be asked before making one that
     /// is larger than what it is made of.
     pub fn check_size(&self, shape: &[usize]) -> Result<()> {
-        let elements = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
-        if elements.is_none_or(|n| n > self.limit) {
-            fail!(
-                "a result of shape {shape:?} has more than the {} elements allowed",
-                self.limit
-            );
-        }
-        Ok(())
+        let size = size_of::<f32>();
+        self.limits.allow(shape, size, self.held).map(|_| ())
     }
 
     /// The value of an optional parameter.

@@ -8,6 +8,7 @@ use candle_core::{DType as Candle, Device, Tensor};
 use super::Limits;
 use super::batch::{self, Examples, Lane};
 use super::call::{Arg, Call};
+use super::constants::{Keep, constants, small};
 use super::ops::Op;
 use super::plan::{Action, BlockPlan, Plan, Source, Sources, Step};
 use super::schedule::Schedule;
@@ -50,17 +51,6 @@ impl Draws {
     }
 }
 
-/// What becomes of a constant once it is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
-    /// It stays with the plan for later runs.
-    Yes,
-    /// It is needed once.
-    No,
-    /// It is needed once, by the decompression of a weight: as it is stored.
-    Stored,
-}
-
 /// What an operation may touch besides its arguments.
 pub struct Ctx<'a> {
     pub scope: &'a Scope<'a>,
@@ -75,6 +65,10 @@ pub struct Ctx<'a> {
     nested: bool,
     /// Whether constants are wanted as they are stored.
     stored: bool,
+    /// Bytes of the values in the slots.
+    pub(super) held: usize,
+    /// Turns that loops have taken.
+    turns: usize,
 }
 
 /// Runs `plan` once. `inputs` and `given` are by name; the results are in the order of the function.
@@ -91,50 +85,6 @@ pub fn run(
     ctx.run(plan, schedule, given)
 }
 
-/// The value of a slot that no input reaches. Only what is asked for stays in memory: the compressed
-/// form of a weight is dropped once it is dense.
-pub fn constant(plan: &Plan, slot: usize, scope: &Scope, keep: Keep) -> Result<Value> {
-    let Some(step) = plan.producers.get(&slot).map(|i| &plan.block.steps[*i]) else {
-        fail!("internal: slot {slot} is not a constant");
-    };
-    let index = step.outputs.iter().position(|s| *s == slot).unwrap_or(0);
-    if let Some(values) = step.folded.get() {
-        return Ok(values[index].clone());
-    }
-    let mut states = States::new(&[], scope.float, scope.device)?;
-    let unwatched = scope.unwatched();
-    let mut ctx = Ctx::new(plan, &unwatched, &mut states);
-    ctx.stored = keep == Keep::Stored;
-    let part = match step.decompresses() {
-        true => Keep::Stored,
-        false => Keep::No,
-    };
-    for read in step.reads() {
-        if plan.producers.contains_key(&read) {
-            ctx.slots[read] = Some(constant(plan, read, scope, part)?);
-        }
-    }
-    ctx.step(step)?;
-    let values: Vec<Value> = step
-        .outputs
-        .iter()
-        .map(|s| ctx.take(*s))
-        .collect::<Result<_>>()?;
-    let value = values[index].clone();
-    if keep == Keep::Yes || (keep == Keep::No && small(&value)) {
-        let _ = step.folded.set(values);
-    }
-    Ok(value)
-}
-
-fn small(value: &Value) -> bool {
-    match value {
-        Value::Tensor { tensor, .. } => tensor.elem_count() <= 64,
-        Value::Host(host) => host.array.len() <= 64,
-        _ => true,
-    }
-}
-
 impl<'a> Ctx<'a> {
     /// Nothing is there yet.
     pub fn new(plan: &Plan, scope: &'a Scope<'a>, states: &'a mut States) -> Self {
@@ -147,6 +97,8 @@ impl<'a> Ctx<'a> {
             blocks: &[],
             nested: false,
             stored: false,
+            held: 0,
+            turns: 0,
         }
     }
 
@@ -164,7 +116,7 @@ impl<'a> Ctx<'a> {
                     None => fail!("input \"{}\" is missing", input.name),
                 },
             };
-            self.slots[*slot] = Some(value);
+            self.put(*slot, Some(value))?;
         }
         Ok(())
     }
@@ -177,17 +129,47 @@ impl<'a> Ctx<'a> {
         given: &BTreeMap<String, Tensor>,
     ) -> Result<Vec<Value>> {
         schedule.fill(given, &mut self.slots)?;
-        for slot in &schedule.constants {
-            self.slots[*slot] = Some(constant(plan, *slot, self.scope, Keep::Yes)?);
+        let size = |tensor: &Tensor| tensor.elem_count() * tensor.dtype().size_in_bytes();
+        self.held += given.values().map(size).sum::<usize>();
+        let made = constants(plan, &schedule.constants, self.scope, Keep::Yes)?;
+        for (slot, value) in schedule.constants.iter().zip(made) {
+            self.put(*slot, Some(value))?;
         }
         for (i, free) in &schedule.live {
             self.step(schedule.step(plan, *i))?;
             for slot in free {
-                self.slots[*slot] = None;
+                self.put(*slot, None)?;
             }
         }
         let outputs = plan.block.outputs.iter();
         outputs.map(|slot| self.take(*slot)).collect()
+    }
+
+    /// What a step makes of the values in its slots, in the form that is wanted.
+    pub(super) fn evaluated(&mut self, step: &'a Step, stored: bool) -> Result<Vec<Value>> {
+        self.stored = step.decompresses();
+        let args = self.args(step)?;
+        self.stored = stored;
+        self.results(step, args)
+    }
+
+    /// Fills or empties a slot.
+    pub(super) fn put(&mut self, slot: usize, value: Option<Value>) -> Result<()> {
+        let new = value.as_ref().map_or(0, Value::bytes);
+        let old = std::mem::replace(&mut self.slots[slot], value);
+        let old = old.map_or(0, |value| value.bytes());
+        self.held = self.held.saturating_sub(old).saturating_add(new);
+        self.scope.limits.hold(self.held)
+    }
+
+    /// Counts a turn of a loop.
+    pub fn turn(&mut self) -> Result<()> {
+        let most = self.scope.limits.turns;
+        if self.turns == most {
+            fail!("loops took more than the {most} turns allowed in a run");
+        }
+        self.turns += 1;
+        self.scope.interrupt.check()
     }
 
     /// Evaluates an operation.
@@ -197,8 +179,8 @@ impl<'a> Ctx<'a> {
         types: &[Type],
         args: Vec<(&str, Arg)>,
     ) -> Result<Vec<Value>> {
-        let limit = self.scope.limits.elements;
-        let call = Call::new(op.name, self.opset, types, args).limited(limit);
+        let limits = self.scope.limits;
+        let call = Call::new(op.name, self.opset, types, args).limited(limits, self.held);
         let values = (op.eval)(&call, self)?;
         call.check_all_read()?;
         Ok(values)
@@ -218,7 +200,7 @@ impl<'a> Ctx<'a> {
             );
         }
         for (slot, value) in block.inputs.iter().zip(args) {
-            self.slots[*slot] = Some(value);
+            self.put(*slot, Some(value))?;
         }
         let outer = std::mem::replace(&mut self.nested, true);
         self.scope.watch.enters(index);
@@ -285,12 +267,9 @@ impl<'a> Ctx<'a> {
     /// Evaluates one step and stores its results.
     pub(super) fn step(&mut self, step: &'a Step) -> Result<()> {
         self.scope.watch.starts(step);
-        let outer = std::mem::replace(&mut self.stored, step.decompresses());
-        let args = self.args(step)?;
-        self.stored = outer;
-        let values = self.results(step, args)?;
+        let values = self.evaluated(step, self.stored)?;
         for (slot, value) in step.outputs.iter().zip(values) {
-            self.slots[*slot] = Some(value);
+            self.put(*slot, Some(value))?;
         }
         self.scope.watch.ends(step, &self.slots)
     }

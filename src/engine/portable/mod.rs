@@ -6,9 +6,11 @@
 
 pub mod batch;
 mod call;
+mod constants;
 mod execute;
 pub mod increment;
 mod kernels;
+mod limits;
 pub mod ops;
 mod passes;
 mod plan;
@@ -20,6 +22,7 @@ mod watch;
 
 pub use call::Call;
 pub use execute::Ctx;
+pub use limits::Limits;
 pub use passes::Passes;
 pub use state::States;
 pub use trace::{Drift, Event, NonFinite, OpTotal, Seen, Stats, Trace, TraceOptions};
@@ -37,7 +40,8 @@ use crate::fail;
 use crate::mil;
 use crate::numeric::{Array, DType};
 use crate::package::{Bundle, Description, FeatureKind, FunctionDescription};
-use execute::{Draws, Keep, Scope};
+use constants::Keep;
+use execute::{Draws, Scope};
 use plan::Plan;
 use schedule::Schedule;
 use watch::Watch;
@@ -104,24 +108,6 @@ impl Options {
         match self.precision {
             Precision::Faithful => Schedule::new(plan, overrides),
             _ => Schedule::fused(plan, overrides, &self.passes),
-        }
-    }
-}
-
-/// What a program may use: a hostile one gets an error, not the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Elements of one result.
-    pub elements: usize,
-    /// Turns of one loop.
-    pub turns: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            elements: 1 << 31,
-            turns: 10_000_000,
         }
     }
 }
@@ -223,9 +209,8 @@ impl Portable {
             .ok_or_else(|| Error::unknown("weight", name, plan.slots.keys().map(String::as_str)))?;
         let load = |value: &mil::Value| self.bundle.resolve(value);
         let scope = scope(&self.options, &self.draws, &load);
-        Ok(execute::constant(plan, *slot, &scope, Keep::No)?
-            .tensor()?
-            .clone())
+        let made = constants::constants(plan, &[*slot], &scope, Keep::No)?;
+        Ok(made[0].tensor()?.clone())
     }
 
     fn function(&self, name: &str) -> Result<&Function> {
@@ -267,8 +252,7 @@ impl Bound {
 
     /// Fresh states for this function.
     pub fn states(&self) -> Result<States> {
-        let scope = &self.options;
-        States::new(&self.plan.inputs, float(scope.precision), &scope.device)
+        States::new(&self.plan.inputs, &self.options)
     }
 
     pub fn device(&self) -> &Device {
@@ -380,12 +364,7 @@ impl Engine for Portable {
 
     fn new_state(&self, function: &str) -> Result<Box<dyn State>> {
         let plan = &self.function(function)?.plan;
-        let float = float(self.options.precision);
-        Ok(Box::new(States::new(
-            &plan.inputs,
-            float,
-            &self.options.device,
-        )?))
+        Ok(Box::new(States::new(&plan.inputs, &self.options)?))
     }
 
     fn predict(
@@ -397,10 +376,12 @@ impl Engine for Portable {
         let Function { plan, schedule, .. } = self.function(function)?;
         let described = self.bundle.description.function(function)?;
         let values = self.values(described, plan, inputs)?;
-        let float_type = float(self.options.precision);
-        let mut fresh = States::new(&plan.inputs, float_type, &self.options.device)?;
+        let mut fresh;
         let states = match state {
-            None => &mut fresh,
+            None => {
+                fresh = States::new(&plan.inputs, &self.options)?;
+                &mut fresh
+            }
             Some(state) => match state.as_any_mut().downcast_mut::<States>() {
                 Some(states) => states,
                 None => fail!("the state was made by another engine"),
@@ -449,7 +430,8 @@ impl Portable {
         plan: &Plan,
         inputs: &Features,
     ) -> Result<BTreeMap<String, Value>> {
-        let prepared = prepare(described, inputs)?.into_iter();
+        let most = self.options.limits.elements;
+        let prepared = prepare(described, inputs, most)?.into_iter();
         let value = |(name, array): (String, Array)| {
             let value = self.value(plan, &name, array)?;
             Ok((name, value))

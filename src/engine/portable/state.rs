@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use candle_core::{DType as Candle, Device, Tensor};
 
 use super::value::{Value, floats};
-use crate::diag::{Error, Result};
+use super::{Options, float};
+use crate::diag::{Context, Error, Result};
 use crate::engine::State;
 use crate::fail;
 use crate::mil;
@@ -21,8 +22,10 @@ pub struct States {
 }
 
 impl States {
-    /// Zeros for every state among `inputs`.
-    pub fn new(inputs: &[mil::NamedType], float: Candle, device: &Device) -> Result<Self> {
+    /// Zeros for every state among `inputs`; fails if one is larger than the limits allow.
+    pub fn new(inputs: &[mil::NamedType], options: &Options) -> Result<Self> {
+        let float = float(options.precision);
+        let mut held = 0;
         let mut buffers = BTreeMap::new();
         for input in inputs {
             let mil::Type::State(inner) = &input.ty else {
@@ -31,8 +34,14 @@ impl States {
             let (Some(dtype), Some(shape)) = (inner.dtype(), inner.shape()) else {
                 fail!("state \"{}\" must be a tensor of fixed shape", input.name);
             };
+            let size = match dtype.is_float() {
+                true => float.size_in_bytes(),
+                false => Candle::I64.size_in_bytes(),
+            };
+            let bytes = options.limits.allow(&shape, size, held);
+            held += bytes.with_context(|| format!("state \"{}\"", input.name))?;
             let zeros = match dtype.is_float() {
-                true => Tensor::zeros(shape, float, device)?,
+                true => Tensor::zeros(shape, float, &options.device)?,
                 false => Tensor::zeros(shape, Candle::I64, &Device::Cpu)?,
             };
             buffers.insert(input.name.clone(), (dtype, zeros));

@@ -74,6 +74,21 @@ impl Value {
         }
     }
 
+    /// Bytes that the value takes, as if it shared none.
+    pub fn bytes(&self) -> usize {
+        let size = |tensor: &Tensor| tensor.elem_count() * tensor.dtype().size_in_bytes();
+        match self {
+            Value::Tensor { tensor, .. } => size(tensor),
+            Value::Host(host) => host.array.bytes().len() + host.tensor.get().map_or(0, size),
+            Value::Texts(texts) => texts.iter().map(String::len).sum(),
+            Value::List(items) => {
+                let held: usize = items.iter().flatten().map(Value::bytes).sum();
+                held + size_of_val(items.as_slice())
+            }
+            Value::State(_) => 0,
+        }
+    }
+
     pub fn kind(&self) -> &'static str {
         match self {
             Value::Tensor { .. } | Value::Host(_) => "a tensor",

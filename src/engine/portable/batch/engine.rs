@@ -76,7 +76,10 @@ impl Portable {
         examples: &[Features],
     ) -> Result<Vec<Features>> {
         let described = self.bundle.description.function(function)?;
-        let prepared = examples.iter().map(|inputs| prepare(described, inputs));
+        let most = self.options.limits.elements;
+        let prepared = examples
+            .iter()
+            .map(|inputs| prepare(described, inputs, most));
         let prepared: Vec<Features> = prepared.collect::<Result<_>>()?;
         let mut alike: BTreeMap<Vec<(&str, &[usize])>, Vec<usize>> = BTreeMap::new();
         for (i, inputs) in prepared.iter().enumerate() {
@@ -113,7 +116,7 @@ impl Portable {
             count: examples.len(),
             lanes: &lanes,
         };
-        let fresh = States::new(&plan.inputs, program.scope.float, &self.options.device)?;
+        let fresh = States::new(&plan.inputs, &self.options)?;
         let mut states = States::together(&vec![fresh; examples.len()])?;
         let results = match run(&program, inputs, &mut states, apart)? {
             Results::Apart(results) => results,

@@ -130,7 +130,7 @@ fn one_by_one(group: &Group, ctx: &mut Ctx) -> Result<Vec<Lane>> {
     let lanes = group.one_by_one(|i, args| {
         *ctx.states = whole.example(i)?;
         for (slot, lane) in &outer {
-            ctx.slots[*slot] = Some(lane.example(i)?);
+            ctx.put(*slot, Some(lane.example(i)?))?;
         }
         let values = ctx.call(group.op, group.types, args)?;
         states.push(std::mem::take(ctx.states));
@@ -141,7 +141,7 @@ fn one_by_one(group: &Group, ctx: &mut Ctx) -> Result<Vec<Lane>> {
         false => whole,
     };
     for (slot, lane) in outer {
-        ctx.slots[slot] = Some(lane.value);
+        ctx.put(slot, Some(lane.value))?;
     }
     ctx.examples = Some(examples);
     lanes

@@ -16,7 +16,8 @@ use super::window::Window;
 use super::witness::Witnesses;
 use crate::diag::{Error, Result};
 use crate::engine::portable::call::Arg;
-use crate::engine::portable::execute::{Ctx, Keep, constant};
+use crate::engine::portable::constants::{Keep, constants};
+use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::plan::{Action, Plan, Source, Sources, Step};
 use crate::engine::portable::schedule::Schedule;
 use crate::engine::portable::value::Value;
@@ -111,8 +112,9 @@ fn fill(plan: &Plan, question: &Question, ctx: &mut Ctx) -> Result<(usize, Vec<u
         }
     }
     schedule.fill(question.given, &mut ctx.slots)?;
-    for slot in &schedule.constants {
-        ctx.slots[*slot] = Some(constant(plan, *slot, ctx.scope, Keep::Yes)?);
+    let made = constants(plan, &schedule.constants, ctx.scope, Keep::Yes)?;
+    for (slot, value) in schedule.constants.iter().zip(made) {
+        ctx.slots[*slot] = Some(value);
     }
     match ids {
         Some((_, shape)) if shape.iter().rev().skip(1).any(|n| *n != 1) => {

@@ -33,7 +33,7 @@ use super::execute::Ctx;
 use super::schedule::Schedule;
 use super::state::States;
 use super::value::Value;
-use super::{Bound, float, scope};
+use super::{Bound, scope};
 use crate::diag::Result;
 use crate::fail;
 use crate::mil;
@@ -114,8 +114,7 @@ impl Increment {
         let bound = &*self.bound;
         let load = |value: &mil::Value| bound.bundle.resolve(value);
         let scope = scope(&bound.options, &bound.draws, &load);
-        let device = &bound.options.device;
-        let mut states = States::new(&[], float(bound.options.precision), device)?;
+        let mut states = States::default();
         let mut ctx = Ctx::new(&bound.plan, &scope, &mut states);
         work(bound, &mut ctx)
     }

@@ -60,8 +60,8 @@ fn cond(call: &Call, ctx: &mut Ctx) -> Result<Vec<Value>> {
 /// Block 0 says whether to go on, block 1 makes the next values.
 fn while_loop(call: &Call, ctx: &mut Ctx) -> Result<Vec<Value>> {
     let mut values = call.many("loop_vars")?.to_vec();
-    for _ in 0..ctx.scope.limits.turns {
-        ctx.scope.interrupt.check()?;
+    loop {
+        ctx.turn()?;
         let go_on = ctx.run_block(0, values.clone())?;
         match go_on.as_slice() {
             [go_on] if !truth(go_on)? => return Ok(values),
@@ -69,10 +69,6 @@ fn while_loop(call: &Call, ctx: &mut Ctx) -> Result<Vec<Value>> {
             _ => fail!("the condition of a loop must give one value"),
         }
     }
-    fail!(
-        "the loop did not end after {} turns",
-        ctx.scope.limits.turns
-    )
 }
 
 /// The truth that all examples agree on.
@@ -98,8 +94,8 @@ fn cond_together(group: Group, ctx: &mut Ctx) -> Result<Option<Vec<Lane>>> {
 fn while_together(group: Group, ctx: &mut Ctx) -> Result<Option<Vec<Lane>>> {
     let before = ctx.states.clone();
     let mut lanes = group.lanes("loop_vars").to_vec();
-    for _ in 0..ctx.scope.limits.turns {
-        ctx.scope.interrupt.check()?;
+    loop {
+        ctx.turn()?;
         let go_on = ctx.run_block_together(0, lanes.clone())?;
         match go_on.first().map(agreed).transpose()?.flatten() {
             Some(true) => lanes = ctx.run_block_together(1, lanes)?,

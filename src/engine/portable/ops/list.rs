@@ -85,8 +85,13 @@ fn items<'c>(call: &'c Call) -> Result<&'c Arc<Items>> {
 fn make_list(call: &Call, ctx: &mut Ctx) -> Result<Vec<Value>> {
     call.ignore(&["dynamic_length"]);
     let length = usize::try_from(call.int_or("init_length", 1)?).unwrap_or(usize::MAX);
-    call.check_size(&[length])?;
+    check_length(call, length)?;
     one(Value::List(Arc::new(vec![zeros(call, ctx)?; length])))
+}
+
+/// Fails if a list may not be so long: an item takes as much memory as several numbers.
+fn check_length(call: &Call, length: usize) -> Result<()> {
+    call.check_size(&[length, size_of::<Option<Value>>() / size_of::<f32>()])
 }
 
 /// What the items of a new list are, if their shape is known: an unknown extent is named or negative.
@@ -131,7 +136,7 @@ fn write(call: &Call, items: &mut Items, index: i64, value: Value) -> Result<()>
         fail!("a list has no item {index}");
     };
     if index >= items.len() {
-        call.check_size(&[index.saturating_add(1)])?;
+        check_length(call, index.saturating_add(1))?;
         let between = value.tensor()?.zeros_like()?;
         items.resize(index + 1, Some(between.into()));
     }

@@ -32,6 +32,7 @@ pub fn run(
 ) -> Result<Vec<Value>> {
     let limits = Limits {
         elements: 1 << 16,
+        bytes: 1 << 24,
         turns: 100,
     };
     let outputs = program.functions["main"].block.outputs.clone();

@@ -254,10 +254,9 @@ impl Portable {
     fn start(&self, function: &str, inputs: &Features) -> Result<Start> {
         let plan = &self.function(function)?.plan;
         let described = self.bundle.description.function(function)?;
-        let float = super::float(self.options.precision);
         Ok(Start {
             values: self.values(described, plan, inputs)?,
-            states: States::new(&plan.inputs, float, &self.options.device)?,
+            states: States::new(&plan.inputs, &self.options)?,
         })
     }
 

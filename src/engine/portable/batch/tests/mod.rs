@@ -21,6 +21,7 @@ fn bind(program: mil::Program) -> Result<Bound> {
     let limits = Limits {
         elements: 1 << 16,
         turns: 100,
+        ..Limits::default()
     };
     let options = Options {
         limits,

@@ -1,0 +1,54 @@
+//! What a program may use: a hostile one gets an error that names the limit, not the whole machine.
+
+use crate::diag::Result;
+use crate::fail;
+
+/// Bounds of one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Elements of one result, state or default of an input.
+    pub elements: usize,
+    /// Bytes of all values that are held at once.
+    pub bytes: usize,
+    /// Turns of all loops.
+    pub turns: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            elements: 1 << 31,
+            bytes: 1 << 36,
+            turns: 10_000_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Bytes of a tensor of `shape` with elements of `size` bytes; fails if it is larger than allowed while
+    /// `held` bytes are in use.
+    pub fn allow(&self, shape: &[usize], size: usize, held: usize) -> Result<usize> {
+        let elements = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        let Some(elements) = elements.filter(|n| *n <= self.elements) else {
+            fail!(
+                "a tensor of shape {shape:?} has more than the {} elements allowed",
+                self.elements
+            );
+        };
+        let bytes = elements.saturating_mul(size);
+        self.hold(held.saturating_add(bytes))
+            .map_err(|error| error.context(format!("a tensor of shape {shape:?}")))?;
+        Ok(bytes)
+    }
+
+    /// Fails if `held` bytes are more than allowed.
+    pub fn hold(&self, held: usize) -> Result<()> {
+        if held > self.bytes {
+            fail!(
+                "{held} bytes would be in use, more than the {} allowed",
+                self.bytes
+            );
+        }
+        Ok(())
+    }
+}
