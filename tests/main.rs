@@ -7,6 +7,7 @@ mod decoding;
 mod engine;
 mod examples;
 mod formats;
+mod fuzz;
 mod gradients;
 mod inspect;
 mod objectives;
