@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 
 use super::windows::{Slide, padded, places, slides, unfolded};
-use super::{Op, one, sample, smooth};
+use super::{Op, one, sample, shapes, smooth};
 use crate::diag::Result;
 use crate::engine::portable::batch::Batch;
 use crate::engine::portable::call::Call;
@@ -247,9 +247,7 @@ fn conv_transpose(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
         let mut larger = y.dims().to_vec();
         larger[i + 2] = *extent;
         call.check_size(&larger)?;
-        y = y
-            .narrow(i + 2, *start, kept)?
-            .pad_with_zeros(i + 2, 0, extent - kept)?;
+        y = shapes::part(&y, i + 2, *start, kept)?.pad_with_zeros(i + 2, 0, extent - kept)?;
     }
     let extents: Vec<usize> = wanted.iter().map(|(_, extent)| *extent).collect();
     let places: usize = extents.iter().product();

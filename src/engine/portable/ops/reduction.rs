@@ -246,11 +246,14 @@ fn product(x: &Tensor) -> Result<Tensor> {
     while x.dims()[1] > 1 {
         let (rows, width) = x.dims2()?;
         let half = width / 2;
-        let (a, b) = (x.narrow(1, 0, half)?, x.narrow(1, half, half)?);
+        let (a, b) = (
+            shapes::part(&x, 1, 0, half)?,
+            shapes::part(&x, 1, half, half)?,
+        );
         let folded = zip(&a, &b, &[rows, half], Mul)?;
         x = match width % 2 {
             0 => folded,
-            _ => Tensor::cat(&[folded, x.narrow(1, width - 1, 1)?], 1)?,
+            _ => Tensor::cat(&[folded, shapes::part(&x, 1, width - 1, 1)?], 1)?,
         };
     }
     Ok(x)

@@ -72,6 +72,16 @@ pub fn moved(x: &Tensor, from: usize, to: usize) -> Result<Tensor> {
     Ok(x.permute(order)?)
 }
 
+/// `count` elements of `x` along `axis`. Without elements it is a tensor of its own: candle panics over an
+/// empty view that begins past the end of what it views.
+pub fn part(x: &Tensor, axis: usize, start: usize, count: usize) -> Result<Tensor> {
+    let part = x.narrow(axis, start, count)?;
+    match part.elem_count() {
+        0 => Ok(part.zeros_like()?),
+        _ => Ok(part),
+    }
+}
+
 /// Row-major steps of a shape.
 pub fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; shape.len()];

@@ -199,7 +199,7 @@ fn crop(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
         let extent = x.dims()[axis];
         match call.counts(name)?.as_slice() {
             [before, after] if before.saturating_add(*after) <= extent => {
-                y = y.narrow(axis, *before, extent - before - after)?;
+                y = shapes::part(&y, axis, *before, extent - before - after)?;
             }
             margins => fail!("\"{name}\" {margins:?} of an extent of {extent}"),
         }
@@ -214,7 +214,7 @@ fn sliced(x: &Tensor, ranges: &[Range]) -> Result<Tensor> {
             continue;
         }
         y = match range.step {
-            1 => y.narrow(axis, range.start, range.count)?,
+            1 => shapes::part(&y, axis, range.start, range.count)?,
             _ => {
                 let indices = Tensor::new(range.indices(), &Device::Cpu)?.to_device(y.device())?;
                 y.contiguous()?.index_select(&indices, axis)?
@@ -273,11 +273,11 @@ fn replaced(x: &Tensor, update: &Tensor, ranges: &[Range], axis: usize) -> Resul
         return Ok(update.clone());
     };
     let (range, extent) = (ranges[axis], x.dims()[axis]);
-    let inner = x.narrow(axis, range.start, range.count)?;
+    let inner = shapes::part(x, axis, range.start, range.count)?;
     let inner = replaced(&inner, update, ranges, axis + 1)?;
     let end = range.start + range.count;
-    let before = (range.start > 0).then(|| x.narrow(axis, 0, range.start));
-    let after = (end < extent).then(|| x.narrow(axis, end, extent - end));
+    let before = (range.start > 0).then(|| shapes::part(x, axis, 0, range.start));
+    let after = (end < extent).then(|| shapes::part(x, axis, end, extent - end));
     let parts = [before.transpose()?, Some(inner), after.transpose()?];
     let parts: Vec<Tensor> = parts
         .into_iter()

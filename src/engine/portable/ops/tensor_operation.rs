@@ -265,7 +265,7 @@ fn split(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let mut start = 0;
     let mut results = Vec::with_capacity(sizes.len());
     for size in sizes {
-        results.push(x.narrow(axis, start, size)?.into());
+        results.push(shapes::part(x, axis, start, size)?.into());
         start += size;
     }
     Ok(results)
@@ -429,7 +429,7 @@ fn cumsum(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
         shape[axis] = by;
         let zeros = Tensor::zeros(shape, y.dtype(), y.device())?;
         let (start, parts) = if reverse { (by, [1, 0]) } else { (0, [0, 1]) };
-        let rest = y.narrow(axis, start, extent - by)?.contiguous()?;
+        let rest = shapes::part(y, axis, start, extent - by)?.contiguous()?;
         let both = [zeros, rest];
         Ok(Tensor::cat(&parts.map(|i| &both[i]), axis)?)
     };

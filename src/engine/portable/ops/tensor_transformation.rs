@@ -450,6 +450,6 @@ fn batch_to_space(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let parts = [p, q, n / (p * q), c, h, w];
     let x = x.reshape(parts.as_slice())?.permute([2, 3, 4, 0, 5, 1])?;
     let x = x.reshape((n / (p * q), c, h * p, w * q))?;
-    let x = x.narrow(2, top, h * p - top - bottom)?;
-    one(x.narrow(3, left, w * q - left - right)?)
+    let x = shapes::part(&x, 2, top, h * p - top - bottom)?;
+    one(shapes::part(&x, 3, left, w * q - left - right)?)
 }
