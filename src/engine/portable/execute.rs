@@ -155,11 +155,15 @@ impl<'a> Ctx<'a> {
 
     /// Fills or empties a slot.
     pub(super) fn put(&mut self, slot: usize, value: Option<Value>) -> Result<()> {
+        let limits = self.scope.limits;
+        if let Some(Value::Tensor { tensor, .. }) = &value {
+            limits.allow(tensor.dims(), 0, 0)?;
+        }
         let new = value.as_ref().map_or(0, Value::bytes);
         let old = std::mem::replace(&mut self.slots[slot], value);
         let old = old.map_or(0, |value| value.bytes());
         self.held = self.held.saturating_sub(old).saturating_add(new);
-        self.scope.limits.hold(self.held)
+        limits.hold(self.held)
     }
 
     /// Counts a turn of a loop.
@@ -350,7 +354,11 @@ impl<'a> Ctx<'a> {
                     .collect::<Result<_>>()?;
                 Ok(Value::List(items.into()))
             }
-            mil::Data::Array(_) | mil::Data::Blob { .. } => self.array((self.scope.load)(value)?),
+            mil::Data::Array(_) | mil::Data::Blob { .. } => {
+                let array = (self.scope.load)(value)?;
+                self.scope.limits.allow(array.shape(), 0, 0)?;
+                self.array(array)
+            }
             mil::Data::Tuple(_) | mil::Data::Dict(_) => {
                 fail!("a tuple or dictionary can't be a value of an operation")
             }

@@ -26,16 +26,20 @@ impl Default for Limits {
 
 impl Limits {
     /// Bytes of a tensor of `shape` with elements of `size` bytes; fails if it is larger than allowed while
-    /// `held` bytes are in use.
+    /// `held` bytes are in use. An extent of 0 counts as 1: the others are walked through all the same.
     pub fn allow(&self, shape: &[usize], size: usize, held: usize) -> Result<usize> {
-        let elements = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        let extents = shape.iter().map(|extent| (*extent).max(1));
+        let elements = extents.into_iter().try_fold(1usize, usize::checked_mul);
         let Some(elements) = elements.filter(|n| *n <= self.elements) else {
             fail!(
                 "a tensor of shape {shape:?} has more than the {} elements allowed",
                 self.elements
             );
         };
-        let bytes = elements.saturating_mul(size);
+        let bytes = match shape.contains(&0) {
+            true => 0,
+            false => elements.saturating_mul(size),
+        };
         self.hold(held.saturating_add(bytes))
             .map_err(|error| error.context(format!("a tensor of shape {shape:?}")))?;
         Ok(bytes)

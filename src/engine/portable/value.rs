@@ -82,8 +82,8 @@ impl Value {
             Value::Host(host) => host.array.bytes().len() + host.tensor.get().map_or(0, size),
             Value::Texts(texts) => texts.iter().map(String::len).sum(),
             Value::List(items) => {
-                let held: usize = items.iter().flatten().map(Value::bytes).sum();
-                held + size_of_val(items.as_slice())
+                let held = items.iter().flatten().map(Value::bytes);
+                held.fold(size_of_val(items.as_slice()), usize::saturating_add)
             }
             Value::State(_) => 0,
         }

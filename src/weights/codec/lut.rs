@@ -51,8 +51,11 @@ pub fn lut_to_dense(indices: &Array, lut: &Array, vector_axis: Option<i64>) -> R
     if let Some(index) = indices.bytes().iter().find(|i| usize::from(**i) >= entries) {
         fail!("index {index} is past the end of a look-up table of {entries} entries");
     }
-    if length > LENGTH_MAX {
-        fail!("a look-up table of vectors of {length} elements, at most {LENGTH_MAX} are read");
+    if indices.dtype().bytes() != 1 {
+        fail!("indices of a look-up table are {}", indices.dtype());
+    }
+    if !(1..=LENGTH_MAX).contains(&length) {
+        fail!("a look-up table of vectors of {length} elements, 1 to {LENGTH_MAX} are read");
     }
     let axis = match vector_axis {
         Some(axis) => normalise(axis, rank)?,

@@ -18,8 +18,10 @@ pub fn affine_dequantize(
     let axis = normalise(axis, rank)?;
     let entries = scale.len().max(zero_point.len());
     let mut coarse = vec![1; rank];
-    if let (Some(coarse), true) = (coarse.get_mut(axis), entries > 1) {
-        *coarse = entries;
+    match coarse.get_mut(axis) {
+        Some(coarse) => *coarse = entries,
+        None if entries == 1 => {}
+        None => fail!("{entries} scales or zero points of a single element"),
     }
     let blocks = Blocks::new(data.shape(), &coarse)?;
     let stretch = |array: &Array| match array.to_f32s() {

@@ -87,7 +87,7 @@ fn repeat(array: &Array, times: usize, axis: i64) -> Result<Array> {
     let bytes = rows.flat_map(|row| row.repeat(times)).collect();
     let mut shape = array.shape().to_vec();
     if let Some(extent) = shape.get_mut(axis) {
-        *extent *= times;
+        *extent = extent.saturating_mul(times);
     }
     Array::new(array.dtype(), shape, bytes)
 }

@@ -91,6 +91,7 @@ impl<'c> Layer<'c> {
                 hidden_weight.dims()
             );
         }
+        call.check_size(&[*steps, *batch, *rows])?;
         let flat = x.reshape((steps * batch, *width))?;
         let mut input = kernels::matmul(&flat, weight, true)?;
         for name in [format!("bias{suffix}"), format!("input_bias{suffix}")] {

@@ -54,6 +54,9 @@ pub(in crate::engine::portable) fn attend(
     let mask = mask.map(|mask| added(mask, query)).transpose()?;
     let heads = |t: &Tensor| t.dims()[..t.rank() - 2].to_vec();
     let plain = heads(query) == heads(key) && heads(key) == heads(value);
+    let rows = query.dims()[..query.rank() - 1].iter();
+    let columns = value.dims().last().into_iter();
+    call.check_size(&rows.chain(columns).copied().collect::<Vec<_>>())?;
     if plain && kernels::attention_fits([query, key, value], mask.as_ref()) {
         let y = kernels::attention(query, key, value, mask.as_ref(), scale)?;
         return Ok(y);
