@@ -13,7 +13,7 @@
 //!  5  train
 //!  4  feedback
 //!  3  models → generate, objectives, optim    convert
-//!  2  engine {portable, apple}
+//!  2  engine {portable, apple}    graph
 //!  1  package → weights, mil    data → tokenizer    report    runs
 //!  0  numeric, files → diag
 //! ```
@@ -31,6 +31,7 @@ pub mod tokenizer;
 pub mod weights;
 
 pub mod engine;
+pub mod graph;
 
 pub mod convert;
 pub mod generate;

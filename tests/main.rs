@@ -9,6 +9,7 @@ mod examples;
 mod formats;
 mod fuzz;
 mod gradients;
+mod graph;
 mod inspect;
 mod objectives;
 mod passes;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
+use super::drawing::Drawing;
 use crate::diag::Result;
 use crate::engine::portable::unsupported;
 use crate::package::{
@@ -25,11 +26,18 @@ pub(super) struct Args {
     /// Print one JSON object instead of tables.
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    drawing: Drawing,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let model = Model::open(&args.model)?;
     let terminal = Terminal::new();
+    if let Some(told) = args.drawing.draw(&bundle)? {
+        terminal.line(&told);
+        return Ok(ExitCode::SUCCESS);
+    }
     if args.json {
         terminal.line(&format!("{:#}", json(&model)));
         return Ok(ExitCode::SUCCESS);

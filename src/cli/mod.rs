@@ -9,6 +9,7 @@
 mod batch;
 mod bench;
 mod compile;
+mod drawing;
 mod git;
 mod inspect;
 mod interrupts;

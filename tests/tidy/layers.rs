@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tokenizer", &["files", "numeric", "diag"]),
     ("data", &["tokenizer", "files", "numeric", "diag"]),
     ("engine", &["package", "weights", "mil", "numeric", "diag"]),
+    ("graph", &["mil", "numeric", "diag"]),
     ("optim", &["numeric", "diag"]),
     ("objectives", &["engine", "numeric", "diag"]),
     ("generate", &["numeric", "diag"]),

@@ -5,6 +5,7 @@ use super::registry::Topic;
 mod basics;
 mod evaluation;
 mod files;
+mod graphs;
 mod judges;
 mod logits;
 mod making;
@@ -24,6 +25,7 @@ pub(super) const TOPICS: &[Topic] = &[
     models::TOPIC,
     logits::TOPIC,
     tracing::TOPIC,
+    graphs::TOPIC,
     judges::TOPIC,
     students::TOPIC,
     training::TOPIC,

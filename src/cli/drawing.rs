@@ -1,0 +1,46 @@
+//! `rlaif-repl inspect --graph`: a function of a bundle as a picture.
+
+use std::path::PathBuf;
+
+use crate::diag::Result;
+use crate::files;
+use crate::graph::{Graph, View};
+use crate::package::Bundle;
+
+/// Arguments of the drawing.
+#[derive(clap::Args)]
+pub(super) struct Drawing {
+    /// Draw the program to this file, .svg or .dot, instead of telling of it.
+    #[arg(long, value_name = "FILE")]
+    graph: Option<PathBuf>,
+
+    /// Function to draw, if not the default one.
+    #[arg(long, requires = "graph")]
+    function: Option<String>,
+
+    /// Draw groups nested this deep or deeper closed: 0 closes all.
+    #[arg(long, requires = "graph", value_name = "DEPTH")]
+    collapse: Option<usize>,
+
+    /// Draw this group open (a name or path, or "all"); may be given again.
+    #[arg(long, requires = "graph", value_name = "GROUP")]
+    expand: Vec<String>,
+}
+
+impl Drawing {
+    /// Writes the picture that is asked for; what it says of it.
+    pub(super) fn draw(&self, bundle: &Bundle) -> Result<Option<String>> {
+        let Some(path) = &self.graph else {
+            return Ok(None);
+        };
+        let default = &bundle.description.default_function;
+        let graph = Graph::of_program(&bundle.program, self.function.as_ref().unwrap_or(default))?;
+        let view = View {
+            collapse: self.collapse,
+            expand: self.expand.clone(),
+        };
+        files::write_atomic(path, graph.draw(path, &view)?.as_bytes())?;
+        let (name, summary) = (&graph.name, graph.root.summary());
+        Ok(Some(format!("{}: {name}, {summary}", path.display())))
+    }
+}
