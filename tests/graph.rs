@@ -274,6 +274,6 @@ fn the_command_draws_and_says_what() {
         ("m.svg", &["--expand", "layer"], "unknown group \"layer\""),
     ] {
         let (code, _, error) = inspect(file, more);
-        assert!(code == Some(1) && error.contains(words), "{code:?} {error}");
+        assert!(code == Some(2) && error.contains(words), "{code:?} {error}");
     }
 }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::diag::Result;
+use crate::diag::{Error, Result};
+use crate::fail;
 use crate::files;
 use crate::graph::{Graph, View};
-use crate::package::Bundle;
+use crate::package::{Bundle, Model};
 
 /// Arguments of the drawing.
 #[derive(clap::Args)]
@@ -18,6 +19,10 @@ pub(super) struct Drawing {
     #[arg(long, requires = "graph")]
     function: Option<String>,
 
+    /// Stage of a pipeline to draw.
+    #[arg(long, requires = "graph", value_name = "NAME")]
+    stage: Option<String>,
+
     /// Draw groups nested this deep or deeper closed: 0 closes all.
     #[arg(long, requires = "graph", value_name = "DEPTH")]
     collapse: Option<usize>,
@@ -29,10 +34,11 @@ pub(super) struct Drawing {
 
 impl Drawing {
     /// Writes the picture that is asked for; what it says of it.
-    pub(super) fn draw(&self, bundle: &Bundle) -> Result<Option<String>> {
+    pub(super) fn draw(&self, model: &Model) -> Result<Option<String>> {
         let Some(path) = &self.graph else {
             return Ok(None);
         };
+        let bundle = self.program(model)?;
         let default = &bundle.description.default_function;
         let graph = Graph::of_program(&bundle.program, self.function.as_ref().unwrap_or(default))?;
         let view = View {
@@ -42,5 +48,24 @@ impl Drawing {
         files::write_atomic(path, graph.draw(path, &view)?.as_bytes())?;
         let (name, summary) = (&graph.name, graph.root.summary());
         Ok(Some(format!("{}: {name}, {summary}", path.display())))
+    }
+
+    /// The program, or the one of a pipeline that is meant.
+    fn program<'m>(&self, model: &'m Model) -> Result<&'m Bundle> {
+        let stages = match model {
+            Model::Program(bundle) if self.stage.is_none() => return Ok(bundle),
+            Model::Program(_) => fail!("the model is no pipeline: it has no stages"),
+            Model::Pipeline(pipeline) => &pipeline.stages,
+        };
+        let names = || stages.iter().map(|stage| stage.name.as_str());
+        let Some(name) = &self.stage else {
+            let names: Vec<&str> = names().collect();
+            return Err(Error::new("the model is a pipeline of several programs")
+                .hint(format!("name one with --stage: {}", names.join(", "))));
+        };
+        match stages.iter().find(|stage| stage.name == *name) {
+            Some(stage) => Ok(&stage.bundle),
+            None => Err(Error::unknown("stage", name, names())),
+        }
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let model = Model::open(&args.model)?;
     let terminal = Terminal::new();
-    if let Some(told) = args.drawing.draw(&bundle)? {
+    if let Some(told) = args.drawing.draw(&model)? {
         terminal.line(&told);
         return Ok(ExitCode::SUCCESS);
     }

@@ -7,12 +7,12 @@ const PERIOD_MIN: usize = 4;
 /// at any place of its period: it is cut where the fewest values cross, if at least two periods are left.
 pub(super) fn find(ops: &[&str], crossing: &[usize]) -> Vec<(usize, usize, usize)> {
     let mut found = Vec::new();
-    let mut open = vec![0..ops.len()];
-    while let Some(range) = open.pop() {
-        let Some((start, period, length)) = longest(&ops[range.clone()]) else {
+    let mut open = vec![(0, ops.len())];
+    while let Some((from, to)) = open.pop() {
+        let Some((start, period, length)) = longest(&ops[from..to]) else {
             continue;
         };
-        let start = range.start + start;
+        let start = from + start;
         let offsets = 0..=(length - 2 * period).min(period - 1);
         let offset = offsets
             .min_by_key(|offset| crossing[start + offset])
@@ -20,8 +20,8 @@ pub(super) fn find(ops: &[&str], crossing: &[usize]) -> Vec<(usize, usize, usize
         let count = (length - offset) / period;
         let start = start + offset;
         found.push((start, period, count));
-        open.push(range.start..start);
-        open.push(start + count * period..range.end);
+        open.push((from, start));
+        open.push((start + count * period, to));
     }
     found
 }

@@ -48,7 +48,7 @@ fn cut(steps: &[Step], crossing: &[usize], window: Range<usize>) -> usize {
     let mut best = places.filter(|i| Some(crossing[*i]) == least);
     let first = best.next().unwrap_or(window.end);
     let follows = |i: &usize| Family::of(steps[i - 1].op) == Family::Activation;
-    best.filter(follows).last().unwrap_or(first)
+    best.rfind(follows).unwrap_or(first)
 }
 
 /// A stack of the layers that a series of names numbers.
@@ -117,7 +117,7 @@ fn parts(anchors: &[Anchor], layer: Range<usize>, steps: &[Step], crossing: &[us
 }
 
 /// The beginning that all names of a run share.
-fn common<'a>(run: &'a [Anchor]) -> &'a [String] {
+fn common(run: &[Anchor]) -> &[String] {
     let first = &run[0].rest;
     let same = |n: usize| run.iter().all(|anchor| anchor.rest.get(n) == first.get(n));
     let length = (0..first.len()).take_while(|n| same(*n)).count();

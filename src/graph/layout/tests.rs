@@ -42,9 +42,7 @@ fn edges_lead_down_and_boxes_stand_apart() {
             assert!(size.height <= layout.rows[*row].1);
             let right = layout.boxes.iter().zip(&boxes.sizes).skip(i + 1);
             for ((_, other), size_of) in right.filter(|((r, _), _)| r == row) {
-                let (left, right) = if x < other { (i, *other) } else { (i, *other) };
-                let apart = (x - right).abs();
-                assert!(apart >= (boxes.sizes[left].width + size_of.width) / 2.0);
+                assert!((x - other).abs() >= (size.width + size_of.width) / 2.0);
             }
         }
     }

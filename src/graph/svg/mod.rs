@@ -32,10 +32,10 @@ impl Graph {
             Some(_) => "click a group to open or close it, with Shift all inside it",
             None => "",
         };
-        let _ = write!(
+        let _ = writeln!(
             svg,
             "<text class=\"title\" x=\"18\" y=\"22\">{}</text>\
-             <text class=\"hint\" x=\"18\" y=\"38\">{hint}</text>\n",
+             <text class=\"hint\" x=\"18\" y=\"38\">{hint}</text>",
             escape(&title)
         );
         let _ = write!(svg, "<g transform=\"translate(0 {TITLE})\">");
