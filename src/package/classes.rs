@@ -81,41 +81,31 @@ pub(super) fn raise(function: &mut Function, interface: &FunctionDescription) ->
         }
     }
     let classes = classes(interface)?;
-    let key = classes_type(&classes);
+    let key = match &classes.ty {
+        Type::List { item, .. } => (**item).clone(),
+        other => other.clone(),
+    };
+    let probabilities = std::mem::replace(&mut block.outputs[at], label.clone());
+    block.outputs.insert(at + 1, named.clone());
+    let of = Type::Dict {
+        key: Box::new(key.clone()),
+        value: Box::new(Type::scalar(DType::Fp64)),
+    };
     let output = |name: &str, ty| NamedType {
         name: name.to_owned(),
         ty,
     };
-    let constant = "classify_classes".to_owned();
-    let probabilities = std::mem::replace(&mut block.outputs[at], label.clone());
-    block.outputs.insert(at + 1, named.clone());
-    let argument = |name: &str| Argument::One(Binding::Name(name.to_owned()));
-    let classify = Operation {
+    let argument = |name: &str, binding| (name.to_owned(), Argument::One(binding));
+    block.operations.push(Operation {
         op: CLASSIFY.into(),
         inputs: [
-            ("classes".to_owned(), argument(&constant)),
-            ("probabilities".to_owned(), argument(&probabilities)),
+            argument("classes", Binding::Value(classes)),
+            argument("probabilities", Binding::Name(probabilities)),
         ]
         .into(),
-        outputs: vec![
-            output(label, key.clone()),
-            output(
-                &named,
-                Type::Dict {
-                    key: Box::new(key),
-                    value: Box::new(Type::scalar(DType::Fp64)),
-                },
-            ),
-        ],
-        ..Operation::default()
-    };
-    block.operations.push(Operation {
-        op: "const".into(),
-        outputs: vec![output(&constant, classes.ty.clone())],
-        attributes: [("val".to_owned(), classes)].into(),
+        outputs: vec![output(label, key), output(&named, of)],
         ..Operation::default()
     });
-    block.operations.push(classify);
     Ok(())
 }
 
@@ -156,11 +146,4 @@ fn classes(interface: &FunctionDescription) -> Result<Value> {
         },
         data: Data::List(items),
     })
-}
-
-fn classes_type(classes: &Value) -> Type {
-    match &classes.ty {
-        Type::List { item, .. } => (**item).clone(),
-        other => other.clone(),
-    }
 }
