@@ -154,3 +154,77 @@ fn what_is_no_program_is_named() {
     check(&["model0"], "coremldata.bin");
     check(&["model.espresso.net"], "this is a neural network");
 }
+
+/// Apple's own pipeline of two stages.
+fn pipeline() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/apple/pipeline")
+}
+
+#[test]
+fn stages_of_a_pipeline_are_told_apart() {
+    for form in ["input.mlmodel", "expected.mlmodelc"] {
+        let (done, text) = inspect(&pipeline().join(form), &[]);
+        assert!(done, "{text}");
+        for words in [
+            "│ pipeline              │ stage0 → stage1 │",
+            "operations of stage stage0: 4",
+            "operations of stage stage1: 4",
+            "│ result │ fp32 │ [4]   │",
+        ] {
+            assert!(text.contains(words), "{words}\n{text}");
+        }
+        let (done, json) = inspect(&pipeline().join(form), &["--json"]);
+        assert!(done, "{json}");
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["pipeline"], "pipeline");
+        assert_eq!(json["functions"]["main"]["inputs"][0]["name"], "input");
+        assert_eq!(json["stages"][1]["name"], "stage1");
+        assert_eq!(json["stages"][1]["operations"]["select"], 1);
+    }
+}
+
+#[test]
+fn compiling_tells_what_it_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("m.mlpackage").display().to_string();
+    let target = folder.path().join("c.mlmodelc").display().to_string();
+    save(Path::new(&source));
+    let compile = |options: &[&str]| {
+        let output = run(&[&["compile"], options].concat(), "");
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.success(), text)
+    };
+    let (done, card) = compile(&[&source, "-o", &target]);
+    assert!(done, "{card}");
+    assert!(
+        card.starts_with(&format!(
+            "{target}: an ML Program, specification version 9\n"
+        )),
+        "{card}"
+    );
+    assert!(
+        card.contains("│ weights/weight.bin       │   262 │"),
+        "{card}"
+    );
+    let (done, tables) = inspect(Path::new(&target), &[]);
+    assert!(done && tables == TABLES, "{tables}");
+    let refused = |options: &[&str], words: &str| {
+        let (done, text) = compile(options);
+        assert!(!done && text.contains(words), "{text}");
+    };
+    refused(&[&source, "-o", &target], "c.mlmodelc exists\n  hint: ");
+    refused(&[&target, "-o", "d.mlmodelc"], "it is compiled already");
+    refused(&[&source, "-o", "d.mlpackage"], "end the path in .mlmodelc");
+    assert!(compile(&[&source, "-o", &target, "--force"]).0);
+    if !cfg!(target_os = "macos") {
+        refused(
+            &[&source, "-o", &target, "--force", "--apple"],
+            "runs on macOS only",
+        );
+    }
+    // What failed has left nothing behind, and the old bundle in its place.
+    fs::remove_dir_all(Path::new(&source).join("Data/com.apple.CoreML/weights")).unwrap();
+    refused(&[&source, "-o", &target, "--force"], "weights");
+    assert!(inspect(Path::new(&target), &[]).0);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}

@@ -246,4 +246,108 @@ mod tests {
             "{error}"
         );
     }
+
+    fn listed(name: &str, shapes: &[&[usize]]) -> Feature {
+        let shapes: Vec<Vec<usize>> = shapes.iter().map(|shape| shape.to_vec()).collect();
+        let first = shapes[0].clone();
+        feature(name, DType::Fp32, &first, Flexibility::Enumerated(shapes))
+    }
+
+    /// As Core ML has it: coremltools issue 2271 tells of a model with two lists.
+    #[test]
+    fn listed_shapes_change_together() {
+        let function = FunctionDescription {
+            inputs: vec![
+                listed("x", &[&[1, 16], &[1, 32], &[1, 32]]),
+                listed("y", &[&[256], &[512], &[1024]]),
+                feature("z", DType::Fp32, &[1], Flexibility::Fixed),
+            ],
+            ..Default::default()
+        };
+        let check = |x: usize, y: usize, expected: Option<&str>| {
+            let given = [
+                ("x", tokens(&[1, x])),
+                ("y", tokens(&[y])),
+                ("z", tokens(&[1])),
+            ];
+            let given = given.map(|(name, value)| (name.to_owned(), value));
+            let refused = prepare(&function, &Features::from(given)).err();
+            let message = refused.map(|error| error.message().to_owned());
+            assert_eq!(message.as_deref(), expected);
+        };
+        check(16, 256, None);
+        check(32, 512, None);
+        check(32, 1024, None);
+        let words = r#"the shapes "x" [1, 32], "y" [256] do not belong together"#;
+        check(32, 256, Some(words));
+    }
+
+    fn image(color: Color, flexibility: Flexibility) -> Feature {
+        Feature {
+            kind: FeatureKind::Image {
+                color,
+                height: 2,
+                width: 1,
+                flexibility,
+            },
+            ..feature("i", DType::Fp32, &[], Flexibility::Fixed)
+        }
+    }
+
+    #[test]
+    fn channels_of_images_may_come_last() {
+        let pixels = [1.0, 2.0, 3.0, 4.0, 5.0, 255.0];
+        let last = Array::from_f32(vec![1, 2, 1, 3], &pixels).unwrap();
+        let fitted = fit(&image(Color::Rgb, Flexibility::Fixed), &last).unwrap();
+        assert_eq!(fitted.shape(), [1, 3, 2, 1]);
+        assert_eq!(fitted.to_f32s(), [1.0, 4.0, 2.0, 5.0, 3.0, 255.0]);
+        let first = Array::from_f32(vec![1, 3, 2, 1], &pixels).unwrap();
+        assert_eq!(
+            fit(&image(Color::Bgr, Flexibility::Fixed), &first).unwrap(),
+            first
+        );
+        let sizes = Flexibility::Enumerated(vec![vec![2, 1], vec![4, 4]]);
+        let gray = image(Color::Gray, sizes);
+        assert!(fit(&gray, &tokens(&[1, 4, 4, 1])).is_ok());
+        let refused = fit(&gray, &tokens(&[1, 4, 2, 1])).unwrap_err();
+        let words = "\"i\" has shape [1, 4, 2, 1], expected one of [1, 1, 2, 1], [1, 1, 4, 4]";
+        assert_eq!(refused.to_string(), words);
+    }
+
+    #[test]
+    fn pixels_have_eight_bits() {
+        for (color, value, good) in [
+            (Color::Gray, 0.5, false),
+            (Color::Gray, 256.0, false),
+            (Color::Gray, -1.0, false),
+            (Color::Gray, 255.0, true),
+            (Color::GrayFp16, 0.5, true),
+        ] {
+            let pixels = Array::from_f32(vec![1, 1, 2, 1], &[value, 0.0]).unwrap();
+            let fitted = fit(&image(color, Flexibility::Fixed), &pixels);
+            assert_eq!(fitted.is_ok(), good, "{color:?} {value}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_array_is_refused_in_words() {
+        for kind in ["Dictionary<String>", "Sequence<Int64>"] {
+            let other = Feature {
+                kind: FeatureKind::Other(kind.into()),
+                ..feature("d", DType::Fp32, &[], Flexibility::Fixed)
+            };
+            let message = format!("is a {kind}, and only arrays and images can be given");
+            check(&other, &[], Err(&format!("input \"d\" {message}")));
+            check(
+                &other,
+                &[("d", tokens(&[1]))],
+                Err(&format!("\"d\" {message}")),
+            );
+        }
+        let mut optional = feature("x", DType::Fp32, &[1], Flexibility::Fixed);
+        optional.optional = true;
+        let words =
+            "input \"x\" is missing\n  hint: it is optional, but the model has no default for it";
+        check(&optional, &[], Err(words));
+    }
 }

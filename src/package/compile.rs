@@ -43,7 +43,7 @@ fn refuse(source: &Path, target: &Path, replace: bool) -> Result<()> {
         .is_some_and(|ending| ending == "mlmodelc")
     {
         return Err(Error::new("it is compiled already")
-            .hint("to write it as a package, load it and use save(\"model.mlpackage\")"));
+            .hint("save_as(\"m.mlmodelc\", \"m.mlpackage\") in a script writes it as a package"));
     }
     if Format::of(target)? != Format::Compiled {
         let shown = target.display();

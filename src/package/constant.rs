@@ -1,12 +1,13 @@
 //! Values of constants, compressed ones decompressed.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Bundle;
 use crate::diag::{Context, Error, Result};
 use crate::fail;
 use crate::mil::{Binding, Block, Operation, Value};
-use crate::numeric::{Array, DType};
+use crate::numeric::Array;
 use crate::weights::codec;
 
 /// Compressed weights made of compressed weights: real ones go three deep.
@@ -93,68 +94,12 @@ pub(super) fn definitions(block: &Block) -> Definitions<'_> {
 }
 
 fn evaluate(operation: &Operation, p: &mut Parameters) -> Result<Vec<Array>> {
-    let one = |array| Ok(vec![array]);
-    let two = |(mask, values)| Ok(vec![mask, values]);
-    match operation.op.as_str() {
-        "const" => one(p.array("val")?),
-        "constexpr_affine_dequantize" => one(codec::affine_dequantize(
-            &p.array("quantized_data")?,
-            &p.array("scale")?,
-            &p.array("zero_point")?,
-            p.integer("axis")?.unwrap_or(0),
-        )?),
-        "constexpr_lut_to_dense" => match p.shape()? {
-            Some(shape) => one(codec::lut_to_dense_packed(
-                &p.array("indices")?,
-                &p.array("lut")?,
-                &shape,
-            )?),
-            None => one(codec::lut_to_dense(
-                &p.array("indices")?,
-                &p.array("lut")?,
-                p.integer("vector_axis")?,
-            )?),
-        },
-        "constexpr_blockwise_shift_scale" => one(codec::blockwise_shift_scale(
-            &p.array("data")?,
-            &p.array("scale")?,
-            p.optional("offset")?.as_ref(),
-        )?),
-        "constexpr_sparse_to_dense" => match p.shape()? {
-            Some(shape) => one(codec::sparse_to_dense_packed(
-                &p.array("nonzero_data")?,
-                &p.array("mask")?,
-                &shape,
-            )?),
-            None => one(codec::sparse_to_dense(
-                &p.array("nonzero_data")?,
-                &p.array("mask")?,
-            )?),
-        },
-        "constexpr_lut_to_sparse" => two(codec::lut_to_sparse(
-            &p.array("indices_mask")?,
-            &p.array("indices_nonzero_data")?,
-            &p.array("lut")?,
-            p.integer("vector_axis")?,
-        )?),
-        "constexpr_sparse_blockwise_shift_scale" => two(codec::sparse_blockwise_shift_scale(
-            &p.array("data_mask")?,
-            &p.array("nonzero_data")?,
-            &p.array("scale")?,
-            p.optional("offset")?.as_ref(),
-        )?),
-        "constexpr_cast" => {
-            let output = operation
-                .outputs
-                .first()
-                .and_then(|output| output.ty.dtype());
-            one(codec::cast(
-                &p.array("source_val")?,
-                output.unwrap_or(DType::Fp32),
-            )?)
-        }
-        other => fail!("{other} is not a constant"),
+    if operation.op == "const" {
+        return Ok(vec![p.array("val")?]);
     }
+    let declared = operation.outputs.first();
+    let dtype = declared.and_then(|output| output.ty.dtype());
+    codec::decompress(&operation.op, &mut p.given(), dtype)
 }
 
 /// What an operation is given, as attribute (iOS 16) or argument (iOS 18).
@@ -183,20 +128,15 @@ impl Parameters<'_> {
     }
 
     pub fn integer(&mut self, name: &str) -> Result<Option<i64>> {
-        let array = self.optional(name)?;
-        Ok(array.and_then(|array| array.to_i64s().first().copied()))
+        codec::integer(&mut self.given(), name)
     }
 
     /// The parameter `shape` of iOS 16's forms; those of iOS 18 have none.
     pub fn shape(&mut self) -> Result<Option<Vec<usize>>> {
-        let Some(array) = self.optional("shape")? else {
-            return Ok(None);
-        };
-        let extent = |extent: i64| match usize::try_from(extent) {
-            Ok(extent) => Ok(extent),
-            Err(_) => fail!("the shape has a negative extent"),
-        };
-        let shape = array.to_i64s().into_iter().map(extent);
-        shape.collect::<Result<_>>().map(Some)
+        codec::shape(&mut self.given())
+    }
+
+    fn given(&mut self) -> impl FnMut(&str) -> Result<Option<Cow<'static, Array>>> {
+        |name| Ok(self.optional(name)?.map(Cow::Owned))
     }
 }

@@ -118,17 +118,42 @@ fn extents(value: &Value) -> Result<Vec<usize>> {
 
 /// Default shape and flexibility of the flexible ones among `inputs`, as [`read`] gives them.
 pub(super) fn of(inputs: &[Feature]) -> BTreeMap<String, (Vec<usize>, Flexibility)> {
-    let flexible = inputs.iter().filter_map(|input| match &input.kind {
-        FeatureKind::Array {
-            flexibility: Flexibility::Fixed,
-            ..
-        } => None,
-        FeatureKind::Array {
-            shape, flexibility, ..
-        } => Some((input.name.clone(), (shape.clone(), flexibility.clone()))),
-        _ => None,
+    let flexible = inputs.iter().filter_map(|input| {
+        let shape = match &input.kind {
+            FeatureKind::Array {
+                shape, flexibility, ..
+            } => (shape.clone(), flexibility.clone()),
+            FeatureKind::Image {
+                color,
+                height,
+                width,
+                flexibility,
+            } => tensor_shape(color.channels(), (*height, *width), flexibility),
+            FeatureKind::Other(_) => return None,
+        };
+        (shape.1 != Flexibility::Fixed).then(|| (input.name.clone(), shape))
     });
     flexible.collect()
+}
+
+/// Shape and flexibility of the tensor that the program takes for an image.
+fn tensor_shape(
+    channels: usize,
+    (height, width): (usize, usize),
+    flexibility: &Flexibility,
+) -> (Vec<usize>, Flexibility) {
+    let whole = |size: &[usize]| [&[1, channels], size].concat();
+    let flexibility = match flexibility {
+        Flexibility::Fixed => Flexibility::Fixed,
+        Flexibility::Enumerated(sizes) => {
+            Flexibility::Enumerated(sizes.iter().map(|size| whole(size)).collect())
+        }
+        Flexibility::Ranges(ranges) => {
+            let front = [1, channels].map(|size| (size, Some(size)));
+            Flexibility::Ranges([&front, &ranges[..]].concat())
+        }
+    };
+    (whole(&[height, width]), flexibility)
 }
 
 /// The attribute for a function with these inputs; none if no input is flexible.

@@ -3,6 +3,7 @@
 use super::registry::Topic;
 
 mod basics;
+mod bundles;
 mod evaluation;
 mod files;
 mod graphs;
@@ -23,6 +24,7 @@ mod training;
 pub(super) const TOPICS: &[Topic] = &[
     basics::TOPIC,
     models::TOPIC,
+    bundles::TOPIC,
     logits::TOPIC,
     tracing::TOPIC,
     graphs::TOPIC,

@@ -7,6 +7,7 @@
 pub(in crate::weights) mod blocks;
 mod floats;
 mod lut;
+mod operation;
 mod shift_scale;
 mod sparse;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 
 pub use floats::cast;
 pub use lut::{lut_to_dense, lut_to_dense_packed};
+pub use operation::{Given, decompress, integer, shape};
 pub use shift_scale::{affine_dequantize, blockwise_shift_scale};
 pub use sparse::{
     lut_to_sparse, sparse_blockwise_shift_scale, sparse_to_dense, sparse_to_dense_packed,

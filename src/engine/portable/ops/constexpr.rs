@@ -11,22 +11,13 @@ use crate::engine::portable::call::Call;
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::value::Value;
 use crate::fail;
-use crate::numeric::{Array, DType};
+use crate::numeric::Array;
 use crate::weights::codec;
 
 pub(super) const OPS: &[Op] = &[
     discrete(
         "constexpr_affine_dequantize",
-        |call, ctx| {
-            let (data, scale) = (array(call, "quantized_data")?, array(call, "scale")?);
-            let zero_point = array(call, "zero_point")?;
-            one(ctx.array(codec::affine_dequantize(
-                &data,
-                &scale,
-                &zero_point,
-                call.int("axis")?,
-            )?)?)
-        },
+        decompressed,
         &[sample_of(
             16,
             "tensor<fp32, [2, 2]> w = constexpr_affine_dequantize()[axis = tensor<int32, []>(0), quantized_data = tensor<int8, [2, 2]>([[1, 2], [3, -4]]), scale = tensor<fp32, [2]>([0.5, 2.0]), zero_point = tensor<int8, [2]>([1, -1])];",
@@ -43,16 +34,12 @@ pub(super) const OPS: &[Op] = &[
     ),
     smooth(
         "constexpr_cast",
-        |call, ctx| {
-            if let Some(source) = learns(call, "source_val")? {
+        |call, ctx| match learns(call, "source_val")? {
+            Some(source) => {
                 call.ignore(&["output_dtype"]);
-                return one(source.clone());
+                one(source.clone())
             }
-            let dtype = match call.opt("output_dtype")? {
-                Some(_) => DType::from_name(call.text("output_dtype")?).unwrap_or(DType::Fp32),
-                None => call.output_dtype()?,
-            };
-            one(ctx.array(codec::cast(&*array(call, "source_val")?, dtype)?)?)
+            None => decompressed(call, ctx),
         },
         &[sample_of(
             16,
@@ -136,23 +123,24 @@ fn array<'c>(call: &'c Call, name: &str) -> Result<Cow<'c, Array>> {
     stored(call.value(name)?)
 }
 
-fn opt_array<'c>(call: &'c Call, name: &str) -> Result<Option<Cow<'c, Array>>> {
-    call.opt(name)?.map(stored).transpose()
-}
-
 fn opt_axis(call: &Call) -> Result<Option<i64>> {
     call.opt("vector_axis")?
         .map(|_| call.int("vector_axis"))
         .transpose()
 }
 
-/// The dense shape that the forms of iOS 16 carry.
-fn packed_shape(call: &Call) -> Result<Option<Vec<usize>>> {
-    let shape = call.opt_counts("shape")?;
-    if let Some(shape) = &shape {
-        call.check_size(shape)?;
+/// The results where no part learns.
+fn decompressed(call: &Call, ctx: &mut Ctx) -> Result<Vec<Value>> {
+    // The dense shape that the forms of iOS 16 carry.
+    if let Some(shape) = call.opt_counts("shape")? {
+        call.check_size(&shape)?;
     }
-    Ok(shape)
+    // The declared type of the result says the same.
+    call.ignore(&["output_dtype"]);
+    let dtype = call.output_dtype().ok();
+    let mut given = |name: &str| call.opt(name)?.map(stored).transpose();
+    let arrays = codec::decompress(call.op, &mut given, dtype)?;
+    arrays.into_iter().map(|array| ctx.array(array)).collect()
 }
 
 /// Data, scale and offset as floats, if one of them learns.
@@ -179,60 +167,42 @@ fn linear(call: &Call, ctx: &Ctx, data: &str, mask: Option<&Array>) -> Result<Op
 }
 
 fn blockwise_shift_scale(call: &Call, ctx: &mut Ctx) -> Result<Vec<Value>> {
-    if let Some(dense) = linear(call, ctx, "data", None)? {
-        return one(dense);
+    match linear(call, ctx, "data", None)? {
+        Some(dense) => one(dense),
+        None => decompressed(call, ctx),
     }
-    let (data, scale) = (array(call, "data")?, array(call, "scale")?);
-    let offset = opt_array(call, "offset")?;
-    let dense = codec::blockwise_shift_scale(&data, &scale, offset.as_deref())?;
-    one(ctx.array(dense)?)
 }
 
 fn sparse_blockwise_shift_scale(call: &Call, ctx: &mut Ctx) -> Result<Vec<Value>> {
     let mask = array(call, "data_mask")?;
-    if let Some(kept) = linear(call, ctx, "nonzero_data", Some(&mask))? {
-        return Ok(vec![ctx.array(mask.into_owned())?, kept.into()]);
+    match linear(call, ctx, "nonzero_data", Some(&mask))? {
+        Some(kept) => Ok(vec![ctx.array(mask.into_owned())?, kept.into()]),
+        None => decompressed(call, ctx),
     }
-    let (data, scale) = (array(call, "nonzero_data")?, array(call, "scale")?);
-    let offset = opt_array(call, "offset")?;
-    let (mask, values) =
-        codec::sparse_blockwise_shift_scale(&mask, &data, &scale, offset.as_deref())?;
-    Ok(vec![ctx.array(mask)?, ctx.array(values)?])
 }
 
 fn lut_to_sparse(call: &Call, ctx: &mut Ctx) -> Result<Vec<Value>> {
+    let Some(lut) = learns(call, "lut")? else {
+        return decompressed(call, ctx);
+    };
     let mask = array(call, "indices_mask")?;
     let indices = array(call, "indices_nonzero_data")?;
-    let axis = opt_axis(call)?;
-    if let Some(lut) = learns(call, "lut")? {
-        let (mask, kept) = decompression::lut_to_sparse(&mask, &indices, lut, axis)?;
-        return Ok(vec![ctx.array(mask)?, kept.into()]);
-    }
-    let lut = array(call, "lut")?;
-    let (mask, values) = codec::lut_to_sparse(&mask, &indices, &lut, axis)?;
-    Ok(vec![ctx.array(mask)?, ctx.array(values)?])
+    let (mask, kept) = decompression::lut_to_sparse(&mask, &indices, lut, opt_axis(call)?)?;
+    Ok(vec![ctx.array(mask)?, kept.into()])
 }
 
 fn lut_to_dense(call: &Call, ctx: &mut Ctx) -> Result<Vec<Value>> {
+    let Some(lut) = learns(call, "lut")? else {
+        return decompressed(call, ctx);
+    };
     let indices = array(call, "indices")?;
-    if let Some(lut) = learns(call, "lut")? {
-        return one(decompression::lut_to_dense(&indices, lut, opt_axis(call)?)?);
-    }
-    let lut = array(call, "lut")?;
-    one(ctx.array(match packed_shape(call)? {
-        Some(shape) => codec::lut_to_dense_packed(&indices, &lut, &shape)?,
-        None => codec::lut_to_dense(&indices, &lut, opt_axis(call)?)?,
-    })?)
+    one(decompression::lut_to_dense(&indices, lut, opt_axis(call)?)?)
 }
 
 fn sparse_to_dense(call: &Call, ctx: &mut Ctx) -> Result<Vec<Value>> {
+    let Some(kept) = learns(call, "nonzero_data")? else {
+        return decompressed(call, ctx);
+    };
     let mask = array(call, "mask")?;
-    if let Some(kept) = learns(call, "nonzero_data")? {
-        return one(decompression::sparse_to_dense(kept, &mask)?);
-    }
-    let values = array(call, "nonzero_data")?;
-    one(ctx.array(match packed_shape(call)? {
-        Some(shape) => codec::sparse_to_dense_packed(&values, &mask, &shape)?,
-        None => codec::sparse_to_dense(&values, &mask)?,
-    })?)
+    one(decompression::sparse_to_dense(kept, &mask)?)
 }
