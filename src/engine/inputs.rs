@@ -271,7 +271,7 @@ mod tests {
                 ("z", tokens(&[1])),
             ];
             let given = given.map(|(name, value)| (name.to_owned(), value));
-            let refused = prepare(&function, &Features::from(given)).err();
+            let refused = prepare(&function, &Features::from(given), 1 << 10).err();
             let message = refused.map(|error| error.message().to_owned());
             assert_eq!(message.as_deref(), expected);
         };
