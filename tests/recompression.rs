@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rlaif_repl::convert::Llama;
-use rlaif_repl::models::{CoreMLModelWrapper, LoadOptions, StudentModel, Trainable};
+use rlaif_repl::models::{
+    CompressOptions, Compression, CoreMLModelWrapper, LoadOptions, StudentModel, Trainable,
+    compress,
+};
 use rlaif_repl::numeric::{Array, DType};
 use rlaif_repl::optim::AdamWOptions;
 use rlaif_repl::package::{Bundle, Storage, StoredWeight};
@@ -176,4 +179,45 @@ fn a_student_can_be_saved_dense() {
     let bundle = Bundle::open(&path).unwrap();
     let histogram = bundle.program.op_histogram();
     assert!(!histogram.contains_key("constexpr_lut_to_dense"));
+}
+
+#[test]
+fn models_are_made_smaller() {
+    let dense = model(|_| Scheme::Dense);
+    let says = |bundle: Bundle| -> Vec<f64> {
+        let options = LoadOptions::default();
+        let model = CoreMLModelWrapper::new("small", Arc::new(bundle), None, &options).unwrap();
+        let logits = model.forward(ROWS[0]).unwrap();
+        logits.iter().map(|v| f64::from(*v)).collect()
+    };
+    let before = says(Bundle::clone(dense.bundle()));
+    let check = |compression: Compression, words: &str, off_max: f64| {
+        let options = CompressOptions {
+            compression,
+            targets: Vec::new(),
+            elements_min: 200,
+        };
+        let (bundle, stored) = compress(&dense, &options).unwrap();
+        assert!(stored.len() > 8, "{stored:?}");
+        assert!(stored.iter().all(|w| w.form.contains(words)), "{stored:?}");
+        let bytes = |f: fn(&StoredWeight) -> u64| stored.iter().map(f).sum::<u64>();
+        assert!(
+            bytes(|w| w.bytes) < bytes(|w| w.dense_bytes) * 2 / 3,
+            "{stored:?}"
+        );
+        let off = distance(&says(bundle), &before);
+        assert!(off < off_max, "{words}: {off}");
+    };
+    check(Compression::Int8, "int8 per channel", 0.02);
+    check(Compression::Int4 { block: 8 }, "int4 in blocks of 1×8", 0.3);
+    let (bits, group) = (6, None);
+    check(Compression::Palette { bits, group }, "6-bit palette", 0.1);
+    check(Compression::Sparse { keep: 0.5 }, "50% of fp32", 1.0);
+    let options = CompressOptions {
+        compression: Compression::Int8,
+        targets: vec!["nothing".into()],
+        elements_min: 1,
+    };
+    let error = compress(&dense, &options).err().unwrap().to_string();
+    assert!(error.contains("no weight is large enough"), "{error}");
 }

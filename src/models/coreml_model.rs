@@ -15,6 +15,7 @@ use crate::engine::Engine;
 use crate::engine::apple::{self, AppleOptions};
 use crate::engine::portable::{Options, Passes, Portable, Precision};
 use crate::fail;
+use crate::files;
 use crate::generate::{Decoder, NextLogits, Rollout, Sampling, generate};
 use crate::numeric::Array;
 use crate::package::Bundle;
@@ -189,6 +190,16 @@ impl CoreMLModelWrapper {
             Error::new(format!("\"{}\" has no tokenizer", self.name))
                 .hint("put tokenizer.json into or beside the bundle, or name it when loading")
         })
+    }
+
+    /// Writes `bundle`, a variant of this model, with this one's tokenizer inside.
+    pub fn save_as(&self, bundle: &Bundle, path: &Path) -> Result<()> {
+        bundle.save(path)?;
+        if let Ok(tokenizer) = self.tokenizer() {
+            let file = path.join("tokenizer.json");
+            files::write_atomic(&file, tokenizer.to_json()?.as_bytes())?;
+        }
+        Ok(())
     }
 
     /// How the model takes tokens and gives logits.

@@ -1,6 +1,7 @@
 //! Language models: a bundle, its tokenizer and an engine as one thing that gives logits and text; and
 //! the student, whose weights learn.
 
+mod compress;
 mod convention;
 mod coreml_model;
 mod decoding;
@@ -9,6 +10,7 @@ mod lora;
 mod policy;
 mod student;
 
+pub use compress::{CompressOptions, Compression, compress};
 pub use convention::Convention;
 pub use coreml_model::{CoreMLModelWrapper, EngineChoice, LoadOptions};
 pub use decoding::Decoding;

@@ -10,7 +10,6 @@ use super::policy::Policy;
 use crate::diag::{Error, Kind, Result};
 use crate::engine::device::scoped;
 use crate::fail;
-use crate::files;
 use crate::numeric::Array;
 use crate::objectives::{Loss, scalar};
 use crate::optim::{Accumulator, AdamW, AdamWOptions, Gradients};
@@ -213,13 +212,7 @@ impl StudentModel {
         let bundle = self.model.bundle();
         let weights = self.weights()?;
         let (bundle, stored) = bundle.with_weights(self.model.function(), &weights, storage)?;
-        bundle.save(path)?;
-        if let Ok(tokenizer) = self.model.tokenizer() {
-            files::write_atomic(
-                &path.join("tokenizer.json"),
-                tokenizer.to_json()?.as_bytes(),
-            )?;
-        }
+        self.model.save_as(&bundle, path)?;
         Ok(stored)
     }
 }

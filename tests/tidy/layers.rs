@@ -31,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "engine",
             "tokenizer",
             "package",
+            "weights",
             "files",
             "numeric",
             "diag",

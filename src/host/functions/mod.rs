@@ -4,6 +4,7 @@ use super::registry::Topic;
 
 mod basics;
 mod bundles;
+mod compression;
 mod evaluation;
 mod files;
 mod graphs;
@@ -28,6 +29,7 @@ pub(super) const TOPICS: &[Topic] = &[
     logits::TOPIC,
     tracing::TOPIC,
     graphs::TOPIC,
+    compression::TOPIC,
     judges::TOPIC,
     students::TOPIC,
     training::TOPIC,

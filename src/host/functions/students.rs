@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::Map;
 
+use super::compression;
 use super::logits::Logits;
 use super::models::{Model, tell};
 use super::samples::{SAMPLING, from_rollouts, sampling, to_rollout};
@@ -15,7 +16,7 @@ use crate::host::{
 };
 use crate::models::{LoraOptions, StudentModel, Trainable};
 use crate::optim::AdamWOptions;
-use crate::package::{Storage, StoredWeight};
+use crate::package::Storage;
 use crate::report::{Cell, Table};
 use crate::tokenizer::Tokenizer;
 use crate::train::kl_to_reference;
@@ -206,32 +207,5 @@ fn save(call: &mut Call) -> Result<Table> {
     };
     let student = call.receiver::<Student>()?;
     let stored = student.lock().save(&path, storage);
-    stored_table(&stored.with_context(|| format!("can't save {}", path.display()))?)
-}
-
-/// How weights are stored and how far that is from what was wanted.
-fn stored_table(weights: &[StoredWeight]) -> Result<Table> {
-    let columns = [
-        "weight",
-        "stored as",
-        "max |Δ|",
-        "relative RMS",
-        "SNR (dB)",
-        "dense bytes",
-        "bytes",
-    ];
-    let mut table = Table::new("", columns);
-    for weight in weights {
-        let snr = Some(weight.fidelity.snr_db()).filter(|snr| snr.is_finite());
-        table.push([
-            Cell::Text(weight.name.clone()),
-            Cell::Text(weight.form.clone()),
-            Cell::Real(weight.fidelity.max_abs),
-            Cell::Real(weight.fidelity.relative_rms),
-            snr.map_or(Cell::Empty, Cell::Real),
-            Cell::Int(weight.dense_bytes as i64),
-            Cell::Int(weight.bytes as i64),
-        ])?;
-    }
-    Ok(table)
+    compression::table(&stored.with_context(|| format!("can't save {}", path.display()))?)
 }

@@ -1,0 +1,130 @@
+//! Smaller models: which weights are compressed, and how each one by its shape.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::coreml_model::CoreMLModelWrapper;
+use crate::diag::{Error, Result};
+use crate::engine::portable::Weight;
+use crate::fail;
+use crate::numeric::DType;
+use crate::package::{Bundle, StoredWeight};
+use crate::weights::encode::{Keep, Offset, Scheme};
+
+/// A way to make matrices smaller.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Compression {
+    /// 8 bits and a scale for each output channel (axis 0). Any version from iOS 16.
+    Int8,
+    /// 4 bits and a scale for each block along axis 1; a whole row where `block` does not divide it.
+    /// iOS 18.
+    Int4 { block: usize },
+    /// A table of 2^bits entries; of 3 bits, or for each `group` output channels, from iOS 18 on.
+    Palette { bits: usize, group: Option<usize> },
+    /// The elements of the largest magnitude, this part of all.
+    Sparse { keep: f64 },
+}
+
+/// What is compressed, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CompressOptions {
+    pub compression: Compression,
+    /// Parts of weight names; empty: every matrix that a product, convolution or look-up reads.
+    pub targets: Vec<String>,
+    /// Weights of fewer elements stay dense.
+    pub elements_min: usize,
+}
+
+/// The model's bundle with its matrices compressed, in every function; and how near each is to what it
+/// was, the least faithful first. What functions share is told once.
+pub fn compress(
+    model: &CoreMLModelWrapper,
+    options: &CompressOptions,
+) -> Result<(Bundle, Vec<StoredWeight>)> {
+    let engine = model.portable()?;
+    let mut bundle = Bundle::clone(model.bundle());
+    let (mut report, mut told) = (Vec::new(), BTreeSet::new());
+    for function in model.bundle().program.functions.keys() {
+        let schemes = schemes(engine.weights(function)?, options)?;
+        let (compressed, stored) = bundle.compressed(function, &schemes)?;
+        bundle = compressed;
+        report.extend(stored.into_iter().filter(|w| told.insert(w.name.clone())));
+    }
+    if report.is_empty() {
+        return Err(
+            Error::new("no weight is large enough, of the kind, and named so")
+                .hint("`weights()` of the model tells their names and shapes"),
+        );
+    }
+    let error = |weight: &StoredWeight| weight.fidelity.relative_rms;
+    report.sort_by(|a, b| error(b).total_cmp(&error(a)));
+    Ok((bundle, report))
+}
+
+fn schemes(weights: Vec<Weight>, options: &CompressOptions) -> Result<BTreeMap<String, Scheme>> {
+    let named = |name: &str| {
+        options.targets.is_empty() || options.targets.iter().any(|part| name.contains(part))
+    };
+    let mut schemes = BTreeMap::new();
+    for weight in weights {
+        let large = weight.shape.iter().product::<usize>() >= options.elements_min;
+        if large && is_matrix(&weight) && named(&weight.name) {
+            let scheme = scheme(options.compression, &weight.shape)?;
+            schemes.insert(weight.name, scheme);
+        }
+    }
+    Ok(schemes)
+}
+
+/// Whether every operation that reads the weight takes a compressed one, and multiplies or looks up.
+fn is_matrix(weight: &Weight) -> bool {
+    const READERS: [(&str, &str); 7] = [
+        ("conv", "weight"),
+        ("conv_transpose", "weight"),
+        ("einsum", "values"),
+        ("gather", "x"),
+        ("linear", "weight"),
+        ("matmul", "x"),
+        ("matmul", "y"),
+    ];
+    let reads =
+        |(op, parameter): &(String, String)| READERS.contains(&(op.as_str(), parameter.as_str()));
+    weight.shape.len() >= 2 && !weight.compressed && weight.uses.iter().all(reads)
+}
+
+fn scheme(compression: Compression, shape: &[usize]) -> Result<Scheme> {
+    let (rows, columns) = (shape[0], shape[1]);
+    let grid = |along: [usize; 2]| {
+        let mut grid = vec![1; shape.len()];
+        grid[..2].copy_from_slice(&along);
+        grid
+    };
+    Ok(match compression {
+        Compression::Int8 => Scheme::Linear {
+            data: DType::Int8,
+            grid: grid([rows, 1]),
+            offset: Offset::None,
+        },
+        Compression::Int4 { block } => Scheme::Linear {
+            data: DType::Int4,
+            grid: match block > 0 && columns % block == 0 {
+                true => grid([rows, columns / block]),
+                false => grid([rows, 1]),
+            },
+            offset: Offset::None,
+        },
+        Compression::Palette { bits, group } => Scheme::Palette {
+            bits,
+            groups: match group {
+                None => grid([1, 1]),
+                Some(group) if group > 0 && rows % group == 0 => grid([rows / group, 1]),
+                Some(group) => fail!("groups of {group} channels do not divide {rows}"),
+            },
+            vectors: None,
+            table: Box::new(Scheme::Dense),
+        },
+        Compression::Sparse { keep } => Scheme::Sparse {
+            keep: Keep::Largest(keep),
+            values: Box::new(Scheme::Dense),
+        },
+    })
+}
