@@ -116,7 +116,11 @@ fn the_passes_find_what_models_are_made_of() {
     let fusions = |name: &str| {
         let (_, bundle) = bundles().into_iter().find(|(n, _)| *n == name).unwrap();
         let fusions = engine(&bundle, Precision::F32, &Passes::default()).fusions("main");
-        fusions.unwrap().into_keys().collect::<Vec<_>>()
+        // Packing depends on the processor.
+        let names = fusions.unwrap().into_keys();
+        names
+            .filter(|name| !name.starts_with("packed"))
+            .collect::<Vec<_>>()
     };
     assert_eq!(
         fusions("student"),

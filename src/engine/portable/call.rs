@@ -5,9 +5,11 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use candle_core::Tensor;
 
+use super::kernels::Packed;
 use super::limits::Limits;
 use super::value::Value;
 use crate::diag::{Context, Result};
@@ -103,6 +105,14 @@ impl<'a> Call<'a> {
 
     pub fn opt_floats(&self, name: &str) -> Result<Option<&Tensor>> {
         self.opt(name)?.map(|_| self.floats(name)).transpose()
+    }
+
+    /// A constant matrix as the kernels want it.
+    pub fn packed(&self, name: &str) -> Result<&Arc<Packed>> {
+        match self.value(name)? {
+            Value::Packed(matrix) => Ok(matrix),
+            other => fail!("internal: parameter \"{name}\" is {}", other.kind()),
+        }
     }
 
     /// All values of a variadic parameter.

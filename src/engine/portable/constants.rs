@@ -2,13 +2,19 @@
 //! is asked for stays in memory: the compressed form of a weight is dropped once it is dense.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use rayon::prelude::*;
 
 use super::execute::{Ctx, Scope};
+use super::kernels::Packed;
+use super::passes::Pack;
 use super::plan::{Plan, Step};
 use super::state::States;
 use super::value::Value;
 use crate::diag::Result;
 use crate::fail;
+use crate::numeric::DType;
 
 /// What becomes of a constant once it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,30 +43,51 @@ struct Need {
 
 /// The values of `slots`.
 pub fn constants(plan: &Plan, slots: &[usize], scope: &Scope, keep: Keep) -> Result<Vec<Value>> {
-    let mut making = Making::new(plan, slots)?;
-    let mut states = States::default();
-    let unwatched = scope.unwatched();
-    let mut ctx = Ctx::new(plan, &unwatched, &mut states);
-    ctx.held = making.needs.values().map(|n| bytes(&n.results)).sum();
-    let nodes: Vec<Node> = making.needs.keys().copied().collect();
-    for node in nodes {
-        making.make(node, &mut ctx)?;
-    }
-    let results = slots.iter().map(|slot| {
-        let (step, index) = producer(plan, *slot)?;
-        let node = Node {
-            step,
-            stored: false,
-        };
-        let Some(results) = making.needs.get(&node).and_then(|n| n.results.as_ref()) else {
-            fail!("internal: constant {slot} was not made");
-        };
+    let making = Making::new(plan, slots, false)?;
+    making.finish(slots, scope, |step, results| {
         if keep == Keep::Yes {
-            let _ = plan.block.steps[step].folded.set(results.clone());
+            let _ = step.folded.set(results.to_vec());
         }
-        Ok(results[index].clone())
+    })
+}
+
+/// The values of `slots` as they are stored.
+fn stored(plan: &Plan, slots: &[usize], scope: &Scope) -> Result<Vec<Value>> {
+    let making = Making::new(plan, slots, true)?;
+    making.finish(slots, scope, |_, _| ())
+}
+
+/// The packed forms of matrices, made on all cores, each once; their dense forms are not kept.
+pub fn packed(plan: &Plan, packs: &[Pack], scope: &Scope) -> Result<Vec<Value>> {
+    let kept = |pack: &Pack| -> Result<&OnceLock<Arc<Packed>>> {
+        let (step, _) = producer(plan, pack.slot)?;
+        Ok(&plan.block.steps[step].packed[usize::from(pack.turned)])
+    };
+    let scope = &scope.unwatched();
+    let missing: Vec<&Pack> = packs
+        .iter()
+        .filter(|pack| kept(pack).is_ok_and(|kept| kept.get().is_none()))
+        .collect();
+    missing.par_iter().try_for_each(|pack| -> Result<()> {
+        let value = stored(plan, &[pack.slot], scope)?.remove(0);
+        let matrix = match &value {
+            Value::Host(host) => Packed::new(&host.array, pack.turned),
+            _ => {
+                let dtype = value.dtype().unwrap_or(DType::Fp32);
+                Packed::new(&value.to_array(dtype)?, pack.turned)
+            }
+        };
+        match matrix {
+            Some(matrix) => _ = kept(pack)?.set(Arc::new(matrix)),
+            None => fail!("internal: slot {} can't be packed", pack.slot),
+        }
+        Ok(())
+    })?;
+    let ready = packs.iter().map(|pack| match kept(pack)?.get() {
+        Some(matrix) => Ok(Value::Packed(matrix.clone())),
+        None => fail!("internal: slot {} is not packed", pack.slot),
     });
-    results.collect()
+    ready.collect()
 }
 
 /// Whether a value costs too little to be made again.
@@ -83,17 +110,18 @@ fn producer(plan: &Plan, slot: usize) -> Result<(usize, usize)> {
 
 struct Making<'a> {
     plan: &'a Plan,
+    /// The form that is wanted in the end.
+    stored: bool,
     needs: BTreeMap<Node, Need>,
 }
 
 impl<'a> Making<'a> {
     /// Finds what `slots` need, down to what is there already.
-    fn new(plan: &'a Plan, slots: &[usize]) -> Result<Self> {
+    fn new(plan: &'a Plan, slots: &[usize], stored: bool) -> Result<Self> {
         let mut needs: BTreeMap<Node, Need> = BTreeMap::new();
         let mut open = Vec::new();
         for slot in slots {
             let (step, _) = producer(plan, *slot)?;
-            let stored = false;
             open.push(Node { step, stored });
         }
         while let Some(node) = open.pop() {
@@ -108,11 +136,46 @@ impl<'a> Making<'a> {
                 open.extend(reads(plan, step).map(|(_, read, _)| read));
             }
         }
-        Ok(Self { plan, needs })
+        Ok(Self {
+            plan,
+            stored,
+            needs,
+        })
+    }
+
+    /// Makes all that is needed; what comes of the steps that make `slots` is told.
+    fn finish(
+        mut self,
+        slots: &[usize],
+        scope: &Scope,
+        told: impl Fn(&Step, &[Value]),
+    ) -> Result<Vec<Value>> {
+        let mut states = States::default();
+        let unwatched = scope.unwatched();
+        let mut ctx = Ctx::new(self.plan, &unwatched, &mut states);
+        ctx.held = self.needs.values().map(|n| bytes(&n.results)).sum();
+        let nodes: Vec<Node> = self.needs.keys().copied().collect();
+        for node in nodes {
+            self.make(node, &mut ctx)?;
+        }
+        let stored = self.stored;
+        let results = slots.iter().map(|slot| {
+            let (step, index) = producer(self.plan, *slot)?;
+            let node = Node { step, stored };
+            let Some(results) = self.needs.get(&node).and_then(|n| n.results.as_ref()) else {
+                fail!("internal: constant {slot} was not made");
+            };
+            told(&self.plan.block.steps[step], results);
+            Ok(results[index].clone())
+        });
+        results.collect()
     }
 
     /// Makes the results of `node`, and frees what only it waited for.
-    fn make(&mut self, node: Node, ctx: &mut Ctx<'a>) -> Result<()> {
+    fn make<'c>(&mut self, node: Node, ctx: &mut Ctx<'c>) -> Result<()>
+    where
+        'a: 'c,
+    {
         if self.needs.get(&node).is_some_and(|n| n.results.is_some()) {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use candle_core::{DType as Candle, Device, Tensor};
 use super::Limits;
 use super::batch::{self, Examples, Lane};
 use super::call::{Arg, Call};
-use super::constants::{Keep, constants, small};
+use super::constants::{Keep, constants, packed, small};
 use super::ops::Op;
 use super::plan::{Action, BlockPlan, Plan, Source, Sources, Step};
 use super::schedule::Schedule;
@@ -134,6 +134,15 @@ impl<'a> Ctx<'a> {
         let made = constants(plan, &schedule.constants, self.scope, Keep::Yes)?;
         for (slot, value) in schedule.constants.iter().zip(made) {
             self.put(*slot, Some(value))?;
+        }
+        self.slots
+            .resize(plan.slot_count + schedule.packs.len(), None);
+        for (pack, value) in schedule
+            .packs
+            .iter()
+            .zip(packed(plan, &schedule.packs, self.scope)?)
+        {
+            self.put(pack.to, Some(value))?;
         }
         for (i, free) in &schedule.live {
             self.step(schedule.step(plan, *i))?;
@@ -337,7 +346,7 @@ impl<'a> Ctx<'a> {
         }
     }
 
-    fn take(&self, slot: usize) -> Result<Value> {
+    pub(super) fn take(&self, slot: usize) -> Result<Value> {
         match &self.slots[slot] {
             Some(value) => Ok(value.clone()),
             None => fail!("internal: value {slot} is not there when it is needed"),

@@ -42,6 +42,7 @@ use crate::numeric::{Array, DType};
 use crate::package::{Bundle, Description, FeatureKind, FunctionDescription};
 use constants::Keep;
 use execute::{Draws, Scope};
+use kernels::Packed;
 use plan::Plan;
 use schedule::Schedule;
 use watch::Watch;
@@ -107,7 +108,10 @@ impl Options {
     fn schedule(&self, plan: &Plan, overrides: &BTreeSet<String>) -> Result<Schedule> {
         match self.precision {
             Precision::Faithful => Schedule::new(plan, overrides),
-            _ => Schedule::fused(plan, overrides, &self.passes),
+            Precision::F32 if self.device.is_cpu() && Packed::available() => {
+                Schedule::fused(plan, overrides, &self.passes)
+            }
+            _ => Schedule::fused(plan, overrides, &self.passes.unpacked()),
         }
     }
 }

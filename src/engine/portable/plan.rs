@@ -2,8 +2,9 @@
 //! is reported at once, before anything runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use super::kernels::Packed;
 use super::ops::{self, Op};
 use super::value::Value;
 use crate::diag::{Error, Kind, Result};
@@ -44,6 +45,8 @@ pub struct Step {
     pub blocks: Vec<BlockPlan>,
     /// The results, if they do not depend on any input and were asked for.
     pub folded: OnceLock<Vec<Value>>,
+    /// The result packed for products with it, as it is and turned.
+    pub packed: [OnceLock<Arc<Packed>>; 2],
 }
 
 /// A straight list of steps; slots are shared with the enclosing function.
@@ -229,6 +232,7 @@ impl Names {
             types: operation.outputs.iter().map(|o| o.ty.clone()).collect(),
             blocks,
             folded: OnceLock::new(),
+            packed: Default::default(),
         })
     }
 

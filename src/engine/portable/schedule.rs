@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::Tensor;
 
-use super::passes::{Passes, fuse};
+use super::passes::{Pack, Passes, fuse};
 use super::plan::{Action, Plan, Step};
 use super::value::Value;
 use crate::diag::{Error, Result};
@@ -21,6 +21,8 @@ pub struct Schedule {
     pub(super) constants: Vec<usize>,
     /// Steps that run in the place of those of the plan, by index.
     fused: BTreeMap<usize, Step>,
+    /// Constants that those read packed.
+    pub(super) packs: Vec<Pack>,
 }
 
 impl Schedule {
@@ -42,11 +44,13 @@ impl Schedule {
             given.insert(name.clone(), *slot);
         }
         let given_slots: BTreeSet<usize> = given.values().copied().collect();
+        let fused = fuse(plan, &given_slots, passes);
         let mut schedule = Self {
             overrides: given,
             live: Vec::new(),
             constants: Vec::new(),
-            fused: fuse(plan, &given_slots, passes),
+            fused: fused.steps,
+            packs: fused.packs,
         };
         let varying = varying_slots(plan, &given_slots);
         let steps = schedule.needed_steps(plan, &given_slots, &varying);

@@ -7,8 +7,11 @@
 use std::sync::{Arc, OnceLock};
 
 use candle_core::{DType as Candle, Device, Tensor};
+use half::f16;
+use half::slice::HalfFloatSliceExt as _;
 use rayon::prelude::*;
 
+use super::kernels::Packed;
 use crate::diag::Result;
 use crate::fail;
 use crate::numeric::{Array, DType};
@@ -27,6 +30,8 @@ pub enum Value {
     Texts(Arc<Vec<String>>),
     /// A MIL list; items not yet written are `None`.
     List(Arc<Vec<Option<Value>>>),
+    /// A constant matrix as the kernels want it.
+    Packed(Arc<Packed>),
     /// A reference to a state of the function, by name.
     State(Arc<str>),
 }
@@ -85,6 +90,7 @@ impl Value {
                 let held = items.iter().flatten().map(Value::bytes);
                 held.fold(size_of_val(items.as_slice()), usize::saturating_add)
             }
+            Value::Packed(matrix) => matrix.bytes(),
             Value::State(_) => 0,
         }
     }
@@ -94,6 +100,7 @@ impl Value {
             Value::Tensor { .. } | Value::Host(_) => "a tensor",
             Value::Texts(_) => "a string",
             Value::List(_) => "a list",
+            Value::Packed(_) => "a packed matrix",
             Value::State(_) => "a state",
         }
     }
@@ -144,9 +151,13 @@ impl Value {
             return Ok(host.array.clone());
         }
         let shape = self.tensor()?.dims().to_vec();
-        if dtype == DType::Fp32 {
-            let tensor = self.tensor()?.flatten_all()?.to_dtype(Candle::F32)?;
-            return Array::from_f32(shape, &tensor.to_vec1::<f32>()?);
+        if self.tensor()?.dtype() == Candle::F32 {
+            let values = self.tensor()?.flatten_all()?.to_vec1::<f32>()?;
+            match dtype {
+                DType::Fp32 => return Array::new(dtype, shape, full_bytes(&values)),
+                DType::Fp16 => return Array::new(dtype, shape, half_bytes(&values)),
+                _ => {}
+            }
         }
         if dtype.is_float() {
             return Array::from_f64s(dtype, shape, &self.floats()?);
@@ -171,6 +182,38 @@ impl From<Tensor> for Value {
     }
 }
 
+/// Elements that one task converts.
+const CHUNK: usize = 16 * 1024;
+
+fn full_bytes(values: &[f32]) -> Vec<u8> {
+    let mut bytes = vec![0; values.len() * 4];
+    let parts = bytes
+        .par_chunks_mut(4 * CHUNK)
+        .zip(values.par_chunks(CHUNK));
+    parts.for_each(|(bytes, values)| {
+        for (bytes, value) in bytes.as_chunks_mut().0.iter_mut().zip(values) {
+            *bytes = value.to_le_bytes();
+        }
+    });
+    bytes
+}
+
+/// Rounded to the nearest, to the even one of two.
+fn half_bytes(values: &[f32]) -> Vec<u8> {
+    let mut bytes = vec![0; values.len() * 2];
+    let parts = bytes
+        .par_chunks_mut(2 * CHUNK)
+        .zip(values.par_chunks(CHUNK));
+    parts.for_each(|(bytes, values)| {
+        let mut halves = vec![f16::ZERO; values.len()];
+        halves.convert_from_f32_slice(values);
+        for (bytes, half) in bytes.as_chunks_mut().0.iter_mut().zip(halves) {
+            *bytes = half.to_le_bytes();
+        }
+    });
+    bytes
+}
+
 /// A float array as a candle tensor of type `float`.
 pub fn floats(array: &Array, float: Candle, device: &Device) -> Result<Tensor> {
     if float == Candle::F64 {
@@ -181,7 +224,7 @@ pub fn floats(array: &Array, float: Candle, device: &Device) -> Result<Tensor> {
             let halves = array.bytes().as_chunks::<2>().0;
             halves
                 .par_iter()
-                .map(|b| half::f16::from_le_bytes(*b).to_f32())
+                .map(|b| f16::from_le_bytes(*b).to_f32())
                 .collect()
         }
         _ => array.to_f32s(),
@@ -194,4 +237,24 @@ fn integers(array: &Array) -> Result<Tensor> {
         DType::Bool => Tensor::from_slice(array.bytes(), array.shape(), &Device::Cpu)?,
         _ => Tensor::from_vec(array.to_i64s(), array.shape(), &Device::Cpu)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_hold_what_tensors_do() {
+        let count = CHUNK + 3;
+        let values: Vec<f32> = (0..count).map(|i| (i as f32 - 900.0) / 7.0).collect();
+        let tensor = Tensor::from_vec(values.clone(), (count, 1), &Device::Cpu).unwrap();
+        for dtype in [DType::Fp32, DType::Fp16, DType::Fp64] {
+            let array = Value::from(tensor.t().unwrap()).to_array(dtype).unwrap();
+            let exact: Vec<f64> = values.iter().map(|v| f64::from(*v)).collect();
+            assert_eq!(
+                array,
+                Array::from_f64s(dtype, vec![1, count], &exact).unwrap()
+            );
+        }
+    }
 }

@@ -68,7 +68,7 @@ const LOAD: &[Key] = &[
     Key::optional(
         "passes",
         Kind::Array,
-        "What the portable engine fuses: rms_norm, rotary, silu_mul, attention; all of it if left out.",
+        "What the portable engine fuses: rms_norm, rotary, silu_mul, attention, packed, packed_rows; all of it if left out.",
     ),
     Key::text(
         "compute_units",

@@ -44,6 +44,7 @@ use super::execute::Ctx;
 use super::value::Value;
 use crate::diag::Result;
 pub(super) use activation::sigmoid;
+pub(super) use indexing::bounded;
 pub(super) use tensor_transformation::reshaped;
 pub(super) use transformers::{added, attend};
 

@@ -1,5 +1,6 @@
 //! A function as a pass looks at it: who makes a value, what else reads it, what is constant.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
@@ -15,6 +16,17 @@ pub struct Graph<'a> {
     /// Slot → what reads it, once for each argument, result of the function and nested block: the name
     /// of the operation, empty for the others.
     readers: BTreeMap<usize, Vec<&'static str>>,
+    packs: RefCell<Vec<Pack>>,
+}
+
+/// A constant that is wanted packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pack {
+    pub slot: usize,
+    /// Whether it is `[k, n]` rather than `[n, k]`.
+    pub turned: bool,
+    /// The slot of the packed form, behind those of the plan.
+    pub to: usize,
 }
 
 impl<'a> Graph<'a> {
@@ -37,6 +49,7 @@ impl<'a> Graph<'a> {
             plan,
             given,
             readers,
+            packs: RefCell::default(),
         }
     }
 
@@ -62,6 +75,39 @@ impl<'a> Graph<'a> {
         let slot = slot_of(source)?;
         let step = &self.plan.block.steps[*self.plan.producers.get(&slot)?];
         (!self.given.contains(&slot)).then_some(step)
+    }
+
+    /// The packed form of a constant matrix of floats.
+    pub fn pack(&self, source: &Source, turned: bool) -> Option<Source> {
+        if let Some(known) = self.packed(source, turned) {
+            return Some(known);
+        }
+        let slot = slot_of(source)?;
+        let maker = self.maker(source)?;
+        let constant = matches!(maker.action, Action::Constant(_)) || maker.decompresses();
+        let given = maker.reads().iter().any(|slot| self.given.contains(slot));
+        let matrix = self.ty(source)?.shape()?.len() == 2;
+        if !constant || given || !matrix || !self.is_float(source) {
+            return None;
+        }
+        let mut packs = self.packs.borrow_mut();
+        let to = self.plan.slot_count + packs.len();
+        packs.push(Pack { slot, turned, to });
+        Some(Source::Slot(to))
+    }
+
+    /// The same, if it is wanted already.
+    pub fn packed(&self, source: &Source, turned: bool) -> Option<Source> {
+        let slot = slot_of(source)?;
+        let packs = self.packs.borrow();
+        let known = packs
+            .iter()
+            .find(|p| (p.slot, p.turned) == (slot, turned))?;
+        Some(Source::Slot(known.to))
+    }
+
+    pub fn into_packs(self) -> Vec<Pack> {
+        self.packs.into_inner()
     }
 
     /// `source` before casts between float types, which change nothing that is computed.
@@ -188,6 +234,7 @@ pub fn fused(step: &Step, op: &'static Op, args: Vec<(&str, Source)>) -> Step {
         types: step.types.clone(),
         blocks: Vec::new(),
         folded: OnceLock::new(),
+        packed: Default::default(),
     }
 }
 

@@ -16,6 +16,7 @@ mod attention;
 mod gated;
 mod graph;
 mod norm;
+mod packed;
 mod rotary;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use std::fmt;
 use super::plan::{Plan, Step};
 use crate::diag::{Error, Result};
 use graph::Graph;
+pub use graph::Pack;
 
 /// One way to fuse.
 pub struct Pass {
@@ -35,7 +37,14 @@ pub struct Pass {
 }
 
 /// All passes, in the order in which they look.
-pub const ALL: &[Pass] = &[norm::PASS, rotary::PASS, gated::PASS, attention::PASS];
+pub const ALL: &[Pass] = &[
+    norm::PASS,
+    rotary::PASS,
+    gated::PASS,
+    attention::PASS,
+    packed::PASS,
+    packed::ROWS_PASS,
+];
 
 /// Which passes run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +78,15 @@ impl Passes {
         Ok(Self(chosen))
     }
 
+    /// The same where nothing can be packed.
+    pub fn unpacked(&self) -> Self {
+        let mut passes = self.clone();
+        for pass in [packed::PASS, packed::ROWS_PASS] {
+            passes.0.remove(pass.name);
+        }
+        passes
+    }
+
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().copied()
     }
@@ -93,12 +111,20 @@ impl fmt::Display for Passes {
     }
 }
 
-/// The fused steps by the index of the step that each replaces. Values in the slots `given` come from
-/// outside.
-pub fn fuse(plan: &Plan, given: &BTreeSet<usize>, passes: &Passes) -> BTreeMap<usize, Step> {
+/// What passes come to.
+#[derive(Default)]
+pub struct Fused {
+    /// By the index of the step that each replaces.
+    pub steps: BTreeMap<usize, Step>,
+    /// Constants that those steps read packed.
+    pub packs: Vec<Pack>,
+}
+
+/// Runs `passes` over a function. Values in the slots `given` come from outside.
+pub fn fuse(plan: &Plan, given: &BTreeSet<usize>, passes: &Passes) -> Fused {
     let mut fused = BTreeMap::new();
     if passes.0.is_empty() {
-        return fused;
+        return Fused::default();
     }
     let graph = Graph::new(plan, given);
     for pass in ALL.iter().filter(|pass| passes.0.contains(pass.name)) {
@@ -111,5 +137,8 @@ pub fn fuse(plan: &Plan, given: &BTreeSet<usize>, passes: &Passes) -> BTreeMap<u
             }
         }
     }
-    fused
+    Fused {
+        steps: fused,
+        packs: graph.into_packs(),
+    }
 }

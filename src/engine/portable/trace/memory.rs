@@ -83,7 +83,7 @@ fn add(value: &Value, owner: Owner, held: &mut Held) {
             let items = items.iter().flatten();
             return items.for_each(|item| add(item, owner, held));
         }
-        Value::State(_) => return,
+        Value::Packed(_) | Value::State(_) => return,
     };
     let entry = held.entry(storage).or_insert((owner, bytes as u64));
     entry.0 = entry.0.min(owner);

@@ -106,6 +106,7 @@ impl Seen {
             Value::Host(host) => host.array.shape().to_vec(),
             Value::Texts(texts) => vec![texts.len()],
             Value::List(items) => vec![items.len()],
+            Value::Packed(matrix) => matrix.dims().to_vec(),
             Value::State(_) => Vec::new(),
         };
         Ok(Self {
