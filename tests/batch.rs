@@ -10,10 +10,13 @@ use rlaif_repl::engine::portable::batch::Lane;
 use rlaif_repl::engine::portable::{Bound, Options, Portable, Precision, Value};
 use rlaif_repl::engine::{Engine, Features};
 use rlaif_repl::generate::NextLogits;
+use rlaif_repl::host::{Event, Provenance, Recorder, Setup, StillClock};
 use rlaif_repl::mil::text;
-use rlaif_repl::models::{CoreMLModelWrapper, LoadOptions};
+use rlaif_repl::models::{CoreMLModelWrapper, LoadOptions, embedded};
 use rlaif_repl::numeric::{Array, DType, Rng};
 use rlaif_repl::package::{Bundle, Description, Feature, FeatureKind};
+use rlaif_repl::report::Terminal;
+use rlaif_repl::session::Session;
 
 use crate::formats::{find, has_extension, models};
 
@@ -125,6 +128,53 @@ fn a_model_of_batch_one_takes_rows_together() {
     let last = model.next_logits(&rows[..1]).unwrap();
     assert_eq!(last[0], together[0].row(4).to_vec());
     assert!(model.engine().remarks().is_empty());
+}
+
+/// A language model that draws random numbers: its rows can't run together, and it says so once.
+#[test]
+fn a_model_that_needs_its_rows_apart_says_so_once() {
+    let student = embedded("student", &LoadOptions::default()).unwrap();
+    let tokenizer = student.tokenizer().unwrap();
+    let vocab = tokenizer.vocab_size();
+    let body = format!(
+        "program(1.3)\n{{ func main<ios18>(tensor<int32, [1, 8]> ids) {{ \
+         tensor<fp32, [1, 8]> f = cast(x = ids, dtype = string(\"fp32\")); \
+         tensor<fp32, [1, 8]> r = random_normal(shape = tensor<int32, [2]>([1, 8]), stddev = fp32(0.0)); \
+         tensor<fp32, [1, 8]> s = add(x = f, y = r); \
+         tensor<fp32, [1, 8, 1]> e = expand_dims(x = s, axes = tensor<int32, [1]>([2])); \
+         tensor<fp32, [1, 8, {vocab}]> logits = tile(x = e, reps = tensor<int32, [3]>([1, 1, {vocab}])); \
+         }} -> (logits); }}"
+    );
+    let (program, _) = text::parse(&body, "noise").unwrap();
+    let description = Description::from_program(&program).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("noise.mlpackage");
+    Bundle::new(program, description).save(&path).unwrap();
+    std::fs::write(path.join("tokenizer.json"), tokenizer.to_json().unwrap()).unwrap();
+
+    let recorder = Arc::new(Recorder::default());
+    let mut session = Session::new(Setup {
+        base: folder.path().into(),
+        seed: 0,
+        args: Vec::new(),
+        sink: recorder.clone(),
+        interrupt: Arc::default(),
+        clock: Arc::new(StillClock),
+        provenance: Provenance::default(),
+    });
+    let code = "let m = load(\"noise.mlpackage\"); \
+        for i in 0..2 { m.generate([\"the soup\", \"the tea was\"], #{max_new_tokens: 2}); } print(m.card());";
+    let problem = session.eval(code).problem;
+    assert_eq!(problem.map(|p| p.render(false)), None);
+    let texts = recorder.take().into_iter().filter_map(|event| match event {
+        Event::Show(display) => Some(display.render(&Terminal::default())),
+        Event::Progress(_) => None,
+    });
+    let texts: Vec<String> = texts.collect();
+    let remark = "\"main\" runs its examples one by one: random_normal at \"r\": it draws random numbers without a seed";
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert_eq!(texts[0], format!("note: {}: {remark}", path.display()));
+    assert!(texts[1].contains("it draws random numbers"), "{}", texts[1]);
 }
 
 /// Something that `feature` takes, of its usual shape.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use candle_core::Device;
 use ndarray::Array2;
@@ -85,6 +85,8 @@ pub struct CoreMLModelWrapper {
     interrupt: Interrupt,
     /// The model with its own weights, on the portable engine.
     policy: OnceLock<Policy>,
+    /// Remarks that the user has heard.
+    told: Mutex<BTreeSet<String>>,
 }
 
 impl CoreMLModelWrapper {
@@ -153,6 +155,7 @@ impl CoreMLModelWrapper {
             function,
             interrupt: options.interrupt.clone(),
             policy: OnceLock::new(),
+            told: Mutex::default(),
         })
     }
 
@@ -179,6 +182,14 @@ impl CoreMLModelWrapper {
 
     pub fn function(&self) -> &str {
         &self.function
+    }
+
+    /// What the user should know of how the model runs, in words; each remark once.
+    pub fn news(&self) -> Vec<String> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remarks = self.engine.remarks();
+        remarks.retain(|remark| told.insert(remark.clone()));
+        remarks
     }
 
     pub fn interrupt(&self) -> &Interrupt {

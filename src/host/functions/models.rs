@@ -229,6 +229,9 @@ fn card(model: &CoreMLModelWrapper) -> Result<Table> {
         )?,
         Err(_) => row("tokenizer", "none".to_owned())?,
     }
+    for remark in model.engine().remarks() {
+        row("note", remark)?;
+    }
     let about = &description.metadata.short_description;
     if !about.is_empty() {
         row("about", about.clone())?;
@@ -327,6 +330,7 @@ fn generate(call: &mut Call) -> Result<Dynamic> {
     })?;
     drop(progress);
     tell(call, model.remark());
+    tell(call, model.news());
     let mut maps: Vec<Map> = from_rollouts(&prompts, &rollouts, &tokenizer)?;
     Ok(match one {
         Some(_) => Dynamic::from_map(maps.remove(0)),
@@ -339,8 +343,8 @@ fn generate(call: &mut Call) -> Result<Dynamic> {
 }
 
 /// Shows the user what is to be known of how texts were made.
-pub(super) fn tell(call: &Call, remark: Option<String>) {
-    if let Some(remark) = remark {
+pub(super) fn tell(call: &Call, remarks: impl IntoIterator<Item = String>) {
+    for remark in remarks {
         call.host.show(Display::Text(format!("note: {remark}")));
     }
 }

@@ -196,6 +196,7 @@ fn generate_samples(call: &mut Call) -> Result<Vec<Map>> {
     })?;
     drop(progress);
     tell(call, policy.remark());
+    tell(call, student.lock().model().news());
     from_rollouts(&prompts, &rollouts, &tokenizer)
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rhai::{Dynamic, Map};
 
 use super::judges::{Judge, text_of};
+use super::models::tell;
 use super::runs::RunHandle;
 use super::students::Student;
 use crate::diag::Result;
@@ -315,13 +316,15 @@ impl Trainer {
 fn step(state: &TrainerState, call: &Call) -> Result<Metrics> {
     let mut method = state.method.lock().unwrap_or_else(PoisonError::into_inner);
     let mut student = state.student.lock();
-    match &mut *method {
-        Method::Sft(trainer) => trainer.step(&mut student),
+    let metrics = match &mut *method {
+        Method::Sft(trainer) => trainer.step(&mut student)?,
         Method::Grpo(trainer, reward) => {
             let step = trainer.step(&mut student, &mut |samples| rewards(reward, samples, call))?;
-            Ok(step.metrics)
+            step.metrics
         }
-    }
+    };
+    tell(call, student.model().news());
+    Ok(metrics)
 }
 
 fn rewards(reward: &Reward, samples: &[Sample], call: &Call) -> Result<Vec<Option<f64>>> {
