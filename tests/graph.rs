@@ -23,6 +23,7 @@ fn a_small_program_as_dot() {
     assert_eq!(
         dot,
         r#"digraph "main" {
+  graph [fontname="Helvetica", fontsize=12];
   node [shape=box, style="rounded,filled", fillcolor=white, fontname="Helvetica", fontsize=11];
   edge [fontname="Helvetica", fontsize=9, color=gray40];
   n0 [label="x", shape=ellipse];

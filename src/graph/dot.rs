@@ -14,7 +14,7 @@ impl Graph {
             graph: self,
             open: self.open(view)?,
             text: format!(
-                "digraph {} {{\n  node [shape=box, style=\"rounded,filled\", fillcolor=white, fontname=\"Helvetica\", fontsize=11];\n  \
+                "digraph {} {{\n  graph [fontname=\"Helvetica\", fontsize=12];\n  node [shape=box, style=\"rounded,filled\", fillcolor=white, fontname=\"Helvetica\", fontsize=11];\n  \
                  edge [fontname=\"Helvetica\", fontsize=9, color=gray40];\n",
                 quoted(&self.name)
             ),

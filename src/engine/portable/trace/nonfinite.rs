@@ -101,6 +101,9 @@ fn told((parameter, name, stats): &(String, String, Stats)) -> Option<String> {
     if stats.finite() == 0 && stats.nan + stats.inf == 0 {
         return None;
     }
+    if stats.count == 1 && stats.finite() == 1 {
+        return Some(format!("{parameter} (\"{name}\") was {}", short(stats.min)));
+    }
     let mut text = format!("{parameter} (\"{name}\") had");
     if stats.finite() > 0 {
         text += &format!(" min {}, max {}", short(stats.min), short(stats.max));
