@@ -27,6 +27,7 @@ fn traced(engine: &Portable, x: &[f32], drift: bool, state: Option<&mut dyn Stat
     let ticks = AtomicU64::new(1000);
     let options = TraceOptions {
         drift,
+        fused: false,
         warmup: 1,
         now: &|| Duration::from_millis(ticks.fetch_add(1, Ordering::Relaxed)),
     };
@@ -248,6 +249,29 @@ fn a_state_goes_on_once() {
         assert!(trace.events.iter().all(|e| e.drift().unwrap_or(0.0) == 0.0));
     }
     assert_eq!(state.read("s").unwrap().to_f32s(), [2.0; 4]);
+}
+
+/// What a prediction runs has fewer operations and the same result; drift is of the program's own.
+#[test]
+fn fused_operations_are_shown_if_asked_for() {
+    let body = "tensor<fp32, [4]> s = silu(x = x); tensor<fp32, [4]> y = mul(x = s, y = x);";
+    let engine = engine(HEAD, body);
+    let inputs = Features::from([("x".into(), Array::from_f32(vec![4], &[1.0; 4]).unwrap())]);
+    let traced = |fused, drift| {
+        let options = TraceOptions {
+            drift,
+            fused,
+            warmup: 0,
+            now: &|| Duration::ZERO,
+        };
+        engine.trace("main", &inputs, None, &options)
+    };
+    let (own, fused) = (traced(false, false).unwrap(), traced(true, false).unwrap());
+    assert_eq!((own.events.len(), fused.events.len()), (2, 1));
+    let last = |trace: &Trace| trace.events.last().unwrap().stats().unwrap().mean;
+    assert!((last(&own) - last(&fused)).abs() < 1e-6);
+    let error = traced(true, true).unwrap_err().to_string();
+    assert!(error.contains("leave out either fused or drift"), "{error}");
 }
 
 #[test]

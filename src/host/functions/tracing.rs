@@ -73,6 +73,11 @@ const RUN: &[Key] = &[
         false,
         "Also run in f32 and with fp16 rounding and compare each value.",
     ),
+    Key::bool(
+        "fused",
+        false,
+        "What a prediction really runs, with operations fused, rather than the program's own.",
+    ),
     Key::int("warmup", 1, "Runs before the traced one.").between(0.0, 100.0),
     Key::optional(
         "function",
@@ -145,6 +150,7 @@ fn trace(call: &mut Call) -> Result<TraceHandle> {
     let clock = call.host.clock();
     let options = TraceOptions {
         drift: call.options.get("drift")?,
+        fused: call.options.get("fused")?,
         warmup: call.options.get("warmup")?,
         now: &|| clock.elapsed(),
     };

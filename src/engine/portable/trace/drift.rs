@@ -37,9 +37,9 @@ pub(super) fn measure(
     );
     let run = |engine: &Option<Portable>, observer: &dyn Observer| {
         let engine = engine.as_ref().unwrap_or(portable);
-        let mut own = engine.start(function, inputs)?;
-        own.states = start.states.computing_in(float(engine.options.precision))?;
-        engine.observed(function, &own.values, &mut own.states, Some(observer))
+        let own = engine.start(function, inputs, false)?;
+        let mut states = start.states.computing_in(float(engine.options.precision))?;
+        engine.observed(function, &own, &mut states, Some(observer))
     };
     let names = Names::of(&portable.function(function)?.plan);
     let (to, from) = sync_channel(1);

@@ -25,7 +25,7 @@ use super::state::States;
 use super::value::Value;
 use super::watch::{Observer, Watch};
 use super::{Portable, Precision};
-use crate::diag::Result;
+use crate::diag::{Error, Result};
 use crate::engine::{Features, State};
 use crate::fail;
 use crate::mil;
@@ -40,6 +40,9 @@ const EVENTS_MAX: usize = 1 << 20;
 pub struct TraceOptions<'a> {
     /// Also run in f32 and with fp16 rounding, side by side, and compare.
     pub drift: bool,
+    /// Trace what a prediction runs, in which the engine's passes fuse operations, rather than the
+    /// operations that the program has. Not with `drift`.
+    pub fused: bool,
     /// Runs before the traced one, so that weights are loaded and caches warm.
     pub warmup: usize,
     /// The clock; only differences count.
@@ -187,12 +190,13 @@ impl Trace {
 struct Start {
     values: BTreeMap<String, Value>,
     states: States,
+    schedule: Schedule,
 }
 
 impl Portable {
     /// Runs `function` on `inputs` as [`Engine::predict`](crate::engine::Engine::predict) does, and tells
-    /// what passed, in the operations that the program has: nothing is fused. With a `state`, the traced run goes on from it and leaves it changed, the others
-    /// leave it alone.
+    /// what passed. With a `state`, the traced run goes on from it and leaves it changed, the others leave
+    /// it alone.
     pub fn trace(
         &self,
         function: &str,
@@ -200,9 +204,13 @@ impl Portable {
         state: Option<&mut dyn State>,
         options: &TraceOptions,
     ) -> Result<Trace> {
-        let plan = &self.function(function)?.plan;
-        let schedule = Schedule::new(plan, &BTreeSet::new())?;
-        let mut start = self.start(function, inputs)?;
+        if options.fused && options.drift {
+            return Err(
+                Error::new("drift compares the operations that the program has")
+                    .hint("leave out either fused or drift"),
+            );
+        }
+        let mut start = self.start(function, inputs, options.fused)?;
         let kept = match state {
             None => None,
             Some(state) => match state.as_any_mut().downcast_mut::<States>() {
@@ -214,13 +222,13 @@ impl Portable {
             start.states = (*states).clone();
         }
         for _ in 0..options.warmup {
-            self.observed(function, &start.values, &mut start.states.clone(), None)?;
+            self.observed(function, &start, &mut start.states.clone(), None)?;
         }
         let mut trace = {
-            let names = Names::of(plan);
-            let recorder = Recorder::new(&names, &schedule, options.now);
+            let names = Names::of(&self.function(function)?.plan);
+            let recorder = Recorder::new(&names, &start.schedule, options.now);
             let mut states = start.states.clone();
-            self.observed(function, &start.values, &mut states, Some(&recorder))?;
+            self.observed(function, &start, &mut states, Some(&recorder))?;
             if let Some(kept) = kept {
                 *kept = states;
             }
@@ -252,10 +260,15 @@ impl Portable {
         Ok(trace)
     }
 
-    fn start(&self, function: &str, inputs: &Features) -> Result<Start> {
+    fn start(&self, function: &str, inputs: &Features, fused: bool) -> Result<Start> {
         let plan = &self.function(function)?.plan;
         let described = self.bundle.description.function(function)?;
+        let schedule = match fused {
+            true => self.options.schedule(plan, &BTreeSet::new()),
+            false => Schedule::new(plan, &BTreeSet::new()),
+        };
         Ok(Start {
+            schedule: schedule?,
             values: self.values(described, plan, inputs)?,
             states: States::new(&plan.inputs, &self.options)?,
         })
@@ -265,19 +278,19 @@ impl Portable {
     fn observed(
         &self,
         function: &str,
-        values: &BTreeMap<String, Value>,
+        start: &Start,
         states: &mut States,
         observer: Option<&dyn Observer>,
     ) -> Result<()> {
         let plan = &self.function(function)?.plan;
-        let schedule = Schedule::new(plan, &BTreeSet::new())?;
         let load = |value: &mil::Value| self.bundle.resolve(value);
         let draws = Draws::new(self.options.seed);
         let scope = Scope {
             watch: Watch(observer),
             ..super::scope(&self.options, &draws, &load)
         };
-        execute::run(plan, &schedule, &scope, values, &BTreeMap::new(), states).map(drop)
+        let (schedule, values) = (&start.schedule, &start.values);
+        execute::run(plan, schedule, &scope, values, &BTreeMap::new(), states).map(drop)
     }
 
     /// This engine, or one over the same bundle that computes in `precision`.
