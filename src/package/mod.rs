@@ -179,7 +179,8 @@ impl Bundle {
 ///
 /// Each weight file is replaced as a whole by a patched copy, so that a failure leaves the old one, and
 /// bundles that are open keep the values that they were opened with. Constants that share a blob, also
-/// of other functions, change together.
+/// of other functions, change together; if two of them are given different values, the bundle is written
+/// anew instead, as a whole, each with its own.
 pub fn update_in_place(path: &Path, function: &str, new: &BTreeMap<String, Array>) -> Result<()> {
     overwrite::update_in_place(path, function, new)
         .with_context(|| format!("updating {}", path.display()))

@@ -1,11 +1,12 @@
 //! New values for weights, written over the old ones in a bundle's weight file.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::Bundle;
 use super::edit::rounded;
+use super::{Bundle, Storage, save};
 use crate::diag::{Context, Error, Result};
 use crate::fail;
 use crate::mil::{Data, Operation};
@@ -26,6 +27,7 @@ pub(super) fn update_in_place(
     let Some(target) = bundle.program.functions.get(function) else {
         return Err(Error::unknown("function", function, known));
     };
+    let mut shared = false;
     for (name, array) in new {
         let place = || format!("weight \"{name}\"");
         let mut operations = target.operations();
@@ -38,9 +40,11 @@ pub(super) fn update_in_place(
             .entry(file)
             .or_default()
             .insert(offset, bytes.clone());
-        if old.is_some_and(|old| old != bytes) {
-            fail!("{}: another new value goes to the same place", place());
-        }
+        shared |= old.is_some_and(|old| old != bytes);
+    }
+    if shared {
+        let (edited, _) = bundle.with_weights(function, new, Storage::Same)?;
+        return anew(&edited, path);
     }
     let mut ready = Vec::new();
     for (file, patches) in patches {
@@ -50,6 +54,38 @@ pub(super) fn update_in_place(
     for (temporary, file) in ready {
         let persisted = temporary.persist(&file).map_err(|error| error.error);
         persisted.with_context(|| file.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Puts `bundle` in the place of the one at `path`, as a whole; files beside those of a bundle stay.
+fn anew(bundle: &Bundle, path: &Path) -> Result<()> {
+    let (parent, Some(name)) = (path.parent().unwrap_or(Path::new("")), path.file_name()) else {
+        fail!("the path has no name");
+    };
+    let work = tempfile::Builder::new()
+        .prefix(".saving-")
+        .tempdir_in(Path::new(".").join(parent))?;
+    let written = work.path().join(name);
+    bundle.save(&written)?;
+    keep_others(path, &written)?;
+    save::replace(path, |folder| {
+        fs::remove_dir(folder)?;
+        Ok(fs::rename(&written, folder)?)
+    })
+}
+
+/// Copies the files of `old` that `new` lacks.
+fn keep_others(old: &Path, new: &Path) -> Result<()> {
+    for entry in fs::read_dir(old)? {
+        let entry = entry?;
+        let target = new.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            fs::create_dir_all(&target)?;
+            keep_others(&entry.path(), &target)?;
+        } else if !target.exists() {
+            fs::copy(entry.path(), &target)?;
+        }
     }
     Ok(())
 }
@@ -88,7 +124,7 @@ fn patched(file: &Path, patches: &Patches) -> Result<tempfile::NamedTempFile> {
     let mut copy = tempfile::Builder::new()
         .prefix(".saving-")
         .tempfile_in(parent)?;
-    std::io::copy(&mut std::fs::File::open(file)?, &mut copy)?;
+    std::io::copy(&mut fs::File::open(file)?, &mut copy)?;
     for (offset, bytes) in patches {
         copy.seek(SeekFrom::Start(*offset))?;
         copy.write_all(bytes)?;

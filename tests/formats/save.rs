@@ -229,6 +229,29 @@ fn updating_in_place_changes_nothing_else() {
     }
 }
 
+/// Equal weights are stored once; different new values for them part them, and the tokenizer stays.
+#[test]
+fn weights_that_were_equal_can_part() {
+    let folder = tempfile::tempdir().unwrap();
+    for form in ["m.mlpackage", "m.mlmodelc"] {
+        let path = folder.path().join(form);
+        bundle().save(&path).unwrap();
+        fs::write(path.join("tokenizer.json"), "{}").unwrap();
+        let new = |value: f32| Array::from_f32(vec![3, 4], &[value; 12]).unwrap();
+        let news = BTreeMap::from([("v".into(), new(0.5)), ("w".into(), new(-1.5))]);
+        update_in_place(&path, "main", &news).unwrap();
+        let updated = Bundle::open(&path).unwrap();
+        assert_eq!(updated.weight("main", "v").unwrap().to_f32s(), [0.5; 12]);
+        assert_eq!(updated.weight("main", "w").unwrap().to_f32s(), [-1.5; 12]);
+        assert_eq!(
+            updated.weight("main", "q").unwrap(),
+            bundle().weight("main", "q").unwrap()
+        );
+        assert_eq!(fs::read(path.join("tokenizer.json")).unwrap(), b"{}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
 #[test]
 fn weight_paths_stay_inside() {
     let folder = tempfile::tempdir().unwrap();
