@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use ndarray::Array2;
 use rlaif_repl::convert::{Llama, LlamaConfig};
 use rlaif_repl::diag::{Interrupt, Kind, Result};
 use rlaif_repl::engine::portable::Precision;
@@ -60,6 +61,13 @@ pub fn loss(policy: &Policy, _: usize) -> Result<Loss> {
     Sft.loss(&SftBatch { logprobs, mask })
 }
 
+/// Equal up to rounding: products with constant weights add up in another order than with those that learn.
+fn near(a: &Array2<f32>, b: &Array2<f32>, name: &str) {
+    let off = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+    let worst = off.fold(0.0, f32::max);
+    assert!(a.dim() == b.dim() && worst < 1e-6, "{name}: {worst}");
+}
+
 #[test]
 fn a_fresh_adapter_changes_nothing_and_then_everything_learns() {
     let mut student = student(&lora(2), &LoadOptions::default());
@@ -70,7 +78,7 @@ fn a_fresh_adapter_changes_nothing_and_then_everything_learns() {
         .rows(&[ROWS[0]])
         .unwrap()
         .remove(0);
-    assert_eq!(before, fresh);
+    near(&before, &fresh, "fresh");
     let first = student.training_step(1e-2, 1, &mut loss).unwrap().loss;
     for _ in 0..30 {
         student.training_step(5e-2, 1, &mut loss).unwrap();
@@ -143,7 +151,7 @@ fn a_saved_student_says_the_same() {
         let path = folder.path().join(name);
         student.save(&path, Storage::Same).unwrap();
         let again = CoreMLModelWrapper::load(&path, &LoadOptions::default()).unwrap();
-        assert_eq!(again.forward(ROWS[0]).unwrap(), learnt, "{name}");
+        near(&again.forward(ROWS[0]).unwrap(), &learnt, name);
         assert_eq!(again.tokenizer().unwrap().vocab_size(), 257);
     }
     in_place(&folder.path().join("s.mlmodelc"), &mut student);
@@ -167,7 +175,7 @@ fn in_place(path: &Path, student: &mut StudentModel) {
     update_in_place(path, "main", &student.weights().unwrap()).unwrap();
     assert_eq!(size(), before);
     let again = CoreMLModelWrapper::load(path, &LoadOptions::default()).unwrap();
-    assert_eq!(again.forward(ROWS[0]).unwrap(), newer);
+    near(&again.forward(ROWS[0]).unwrap(), &newer, "in place");
 }
 
 #[test]
