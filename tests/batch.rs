@@ -295,7 +295,13 @@ fn report(path: &Path, function: &str, words: &str) {
 fn real_models_give_together_what_they_give_alone() {
     let Some(folder) = models() else { return };
     let (mut run, mut apart) = (0, Vec::new());
-    for part in ["small", "generated", "mobius-silero-vad", "mlmodelc-export"] {
+    for part in [
+        "small",
+        "generated",
+        "mobius-silero-vad",
+        "mlmodelc-export",
+        "smollm2-135m",
+    ] {
         let bundle = |path: &Path| {
             ["mlpackage", "mlmodelc"]
                 .iter()
