@@ -1,9 +1,10 @@
 //! How a program wants its tokens and gives its logits: names, ranks, fixed and flexible extents.
 //!
-//! The stateless convention: integer `input_ids` `[batch, length]` (or `[length]`), perhaps an
-//! `attention_mask` of ones, and float logits for every position `[batch, length, vocab]` or for the
-//! last one.
+//! The stateless convention: integer `input_ids` `[batch, length]` (or `[length]`), perhaps masks and
+//! positions beside them, and float logits for every position `[batch, length, vocab]` or for the last
+//! one.
 
+use super::companions::Companion;
 use crate::diag::{Error, Result};
 use crate::engine::Features;
 use crate::fail;
@@ -22,8 +23,8 @@ pub struct Convention {
     /// The one length it takes, if fixed.
     pub length_fixed: Option<usize>,
     pub length_max: usize,
-    /// Name of an input to be filled with ones.
-    pub attention_mask: Option<String>,
+    /// Inputs beside the tokens: masks and positions.
+    pub companions: Vec<Companion>,
     /// Name of the logits output.
     pub logits: String,
 }
@@ -42,7 +43,9 @@ impl Convention {
         }
         let ids = token_input(function)?;
         let bounds = extents(ids)?;
-        let attention_mask = other_input(function, &ids.name)?;
+        let others = function.inputs.iter();
+        let others = others.filter(|f| f.name != ids.name && !f.optional);
+        let companions = others.map(Companion::of).collect::<Result<_>>()?;
         let (batched, length) = match bounds.as_slice() {
             [length] => (false, *length),
             [_, length] => (true, *length),
@@ -59,7 +62,7 @@ impl Convention {
             batch: (fewest.max(1), most.max(1)),
             length_fixed: (length.0 == length.1).then_some(length.1),
             length_max: length.1,
-            attention_mask,
+            companions,
             logits: logits_output(function)?,
         })
     }
@@ -112,12 +115,9 @@ impl Convention {
             false => vec![length],
         };
         let mut inputs = Features::new();
-        if let Some(mask) = &self.attention_mask {
-            let ones = vec![1; ids.len()];
-            inputs.insert(
-                mask.clone(),
-                Array::from_i64s(DType::Int32, shape.clone(), &ones)?,
-            );
+        for companion in &self.companions {
+            let array = companion.array(count, length)?;
+            inputs.insert(companion.name.clone(), array);
         }
         inputs.insert(
             self.ids.clone(),
@@ -183,18 +183,6 @@ fn extents(feature: &Feature) -> Result<Vec<(usize, usize)>> {
         }
     };
     Ok(bounds)
-}
-
-fn other_input(function: &FunctionDescription, ids: &str) -> Result<Option<String>> {
-    let mut others = function
-        .inputs
-        .iter()
-        .filter(|f| f.name != ids && !f.optional);
-    match (others.next(), others.next()) {
-        (None, _) => Ok(None),
-        (Some(mask), None) if mask.name == "attention_mask" => Ok(Some(mask.name.clone())),
-        (Some(other), _) => fail!("don't know what to give input \"{}\"", other.name),
-    }
 }
 
 fn logits_output(function: &FunctionDescription) -> Result<String> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{DType as Candle, Tensor};
 
 use super::convention::Convention;
-use super::policy::{Policy, values};
+use super::policy::Policy;
 use crate::diag::{Context, Kind, Result};
 use crate::engine::device::scoped;
 use crate::engine::portable::increment::{Increment, Session, Want};
@@ -111,7 +111,7 @@ impl Policy {
                 .min(self.convention.length_max),
         };
         let calls = self.convention.calls(&[&vec![0; capacity]])?;
-        let inputs = values(&calls.inputs[0]);
+        let inputs = self.inputs(&calls.inputs[0])?;
         self.increments.increment.session(&inputs, &self.given)
     }
 

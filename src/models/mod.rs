@@ -1,6 +1,7 @@
 //! Language models: a bundle, its tokenizer and an engine as one thing that gives logits and text; and
 //! the student, whose weights learn.
 
+mod companions;
 mod compress;
 mod convention;
 mod coreml_model;
@@ -11,6 +12,7 @@ mod policy;
 mod student;
 
 pub use compress::{CompressOptions, Compression, compress};
+pub use companions::Companion;
 pub use convention::Convention;
 pub use coreml_model::{CoreMLModelWrapper, EngineChoice, LoadOptions};
 pub use decoding::Decoding;

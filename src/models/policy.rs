@@ -15,7 +15,6 @@ use crate::engine::portable::batch::Lane;
 use crate::engine::portable::{Bound, Value};
 use crate::fail;
 use crate::generate::{Decoder, NextLogits};
-use crate::numeric::Array;
 use crate::objectives::logprobs;
 
 /// A program with the weights it is run with.
@@ -144,15 +143,21 @@ impl Policy {
 }
 
 impl Policy {
+    /// The program's inputs.
+    pub(super) fn inputs(&self, features: &Features) -> Result<BTreeMap<String, Value>> {
+        let inputs = features.iter();
+        let inputs = inputs.map(|(name, array)| Ok((name.clone(), self.bound.input(name, array)?)));
+        inputs.collect()
+    }
+
     /// The results of one call, or of several with an axis for these in front.
     fn outputs(&self, calls: &[Features]) -> Result<BTreeMap<String, Value>> {
-        let value = |array: &Array| Ok(Value::host(array.clone()));
         if let [only] = calls {
             return self
                 .bound
-                .run(&values(only), &self.given, &mut self.bound.states()?);
+                .run(&self.inputs(only)?, &self.given, &mut self.bound.states()?);
         }
-        let lanes = Lane::of_features(calls, |_, array| value(array))?;
+        let lanes = Lane::of_features(calls, |name, array| self.bound.input(name, array))?;
         let mut states = self.bound.states_of(calls.len())?;
         self.bound
             .run_batch(calls.len(), &lanes, &self.given, &mut states)
@@ -185,14 +190,6 @@ impl Policy {
             }
         }
     }
-}
-
-/// The program's inputs.
-pub(super) fn values(features: &Features) -> BTreeMap<String, Value> {
-    let arrays = features.iter();
-    arrays
-        .map(|(name, array)| (name.clone(), Value::host(array.clone())))
-        .collect()
 }
 
 impl NextLogits for Policy {

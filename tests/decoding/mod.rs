@@ -1,6 +1,7 @@
 //! Decoding by new tokens alone gives what computing everything gives, at every step.
 
 mod models;
+mod programs;
 
 use rlaif_repl::diag::Result;
 use rlaif_repl::generate::NextLogits;

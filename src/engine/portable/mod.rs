@@ -267,6 +267,11 @@ impl Bound {
         self.options.precision
     }
 
+    /// An array as the input `name` of the function.
+    pub fn input(&self, name: &str, array: &Array) -> Result<Value> {
+        input(&self.plan, &self.options, name, array.clone())
+    }
+
     /// Names of the values that each run must be given.
     pub fn overrides(&self) -> impl Iterator<Item = &str> {
         self.schedule.overrides()
@@ -437,21 +442,21 @@ impl Portable {
         let most = self.options.limits.elements;
         let prepared = prepare(described, inputs, most)?.into_iter();
         let value = |(name, array): (String, Array)| {
-            let value = self.value(plan, &name, array)?;
+            let value = input(plan, &self.options, &name, array)?;
             Ok((name, value))
         };
         prepared.map(value).collect()
     }
+}
 
-    /// An input in the type that the program takes.
-    fn value(&self, plan: &Plan, name: &str, array: Array) -> Result<Value> {
-        let declared = plan.inputs.iter().find(|input| input.name == name);
-        let array = match declared.and_then(|input| input.ty.dtype()) {
-            Some(dtype) => array.cast(dtype)?,
-            None => array,
-        };
-        Value::from_array(array, float(self.options.precision), &self.options.device)
-    }
+/// An input in the type that the program takes.
+fn input(plan: &Plan, options: &Options, name: &str, array: Array) -> Result<Value> {
+    let declared = plan.inputs.iter().find(|input| input.name == name);
+    let array = match declared.and_then(|input| input.ty.dtype()) {
+        Some(dtype) => array.cast(dtype)?,
+        None => array,
+    };
+    Value::from_array(array, float(options.precision), &options.device)
 }
 
 /// The element type an output is declared with, else the type the program computes.

@@ -9,7 +9,9 @@ use super::run::{Inputs, Program, one_by_one, together};
 use crate::diag::{Error, Kind, Result};
 use crate::engine::Features;
 use crate::engine::inputs::prepare;
-use crate::engine::portable::{Apart, Bound, Function, Portable, States, Value, features, scope};
+use crate::engine::portable::{
+    Apart, Bound, Function, Portable, States, Value, features, input, scope,
+};
 use crate::fail;
 use crate::mil;
 use crate::numeric::Array;
@@ -103,7 +105,7 @@ impl Portable {
             schedule,
             apart,
         } = self.function(function)?;
-        let value = |name: &str, array: &Array| self.value(plan, name, array.clone());
+        let value = |name: &str, array: &Array| input(plan, &self.options, name, array.clone());
         let lanes = Lane::of_features(examples, value)?;
         let load = |value: &mil::Value| self.bundle.resolve(value);
         let program = Program {
