@@ -11,8 +11,8 @@ mod lora;
 mod policy;
 mod student;
 
-pub use compress::{CompressOptions, Compression, compress};
 pub use companions::Companion;
+pub use compress::{CompressOptions, Compression, compress};
 pub use convention::Convention;
 pub use coreml_model::{CoreMLModelWrapper, EngineChoice, LoadOptions};
 pub use decoding::Decoding;
