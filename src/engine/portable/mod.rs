@@ -106,12 +106,20 @@ impl Default for Options {
 
 impl Options {
     fn schedule(&self, plan: &Plan, overrides: &BTreeSet<String>) -> Result<Schedule> {
+        Schedule::fused(plan, overrides, &self.passes_here())
+    }
+
+    /// A schedule of the program's own operations, with constant matrices packed for them.
+    fn packed_schedule(&self, plan: &Plan, overrides: &BTreeSet<String>) -> Result<Schedule> {
+        Schedule::fused(plan, overrides, &self.passes_here().packing())
+    }
+
+    /// The passes that hold at this precision, and that this device has kernels for.
+    fn passes_here(&self) -> Passes {
         match self.precision {
-            Precision::Faithful => Schedule::new(plan, overrides),
-            Precision::F32 if self.device.is_cpu() && Packed::available() => {
-                Schedule::fused(plan, overrides, &self.passes)
-            }
-            _ => Schedule::fused(plan, overrides, &self.passes.unpacked()),
+            Precision::Faithful => Passes::none(),
+            Precision::F32 if self.device.is_cpu() && Packed::available() => self.passes.clone(),
+            _ => self.passes.unpacked(),
         }
     }
 }

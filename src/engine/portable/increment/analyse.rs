@@ -16,7 +16,7 @@ use super::window::Window;
 use super::witness::Witnesses;
 use crate::diag::{Error, Result};
 use crate::engine::portable::call::Arg;
-use crate::engine::portable::constants::{Keep, constants};
+use crate::engine::portable::constants::{Keep, constants, packed};
 use crate::engine::portable::execute::Ctx;
 use crate::engine::portable::plan::{Action, Plan, Source, Sources, Step};
 use crate::engine::portable::schedule::Schedule;
@@ -32,7 +32,6 @@ struct Known {
 
 /// What the analysis is about.
 pub struct Question<'a> {
-    pub schedule: &'a Schedule,
     pub ids: &'a str,
     pub logits: &'a str,
     /// All inputs at the full length.
@@ -42,6 +41,7 @@ pub struct Question<'a> {
 
 struct Analysis<'a> {
     plan: &'a Plan,
+    schedule: &'a Schedule,
     capacity: usize,
     known: BTreeMap<usize, Known>,
     /// Slots that depend on weights given from outside, and the steps that make them.
@@ -53,9 +53,13 @@ struct Analysis<'a> {
 }
 
 /// The program as it can be run on windows; fails with the first reason why it can't.
-pub fn analyse<'a>(plan: &'a Plan, question: &Question, ctx: &mut Ctx<'a>) -> Result<Program> {
-    let schedule = question.schedule;
-    let (slot, shape) = fill(plan, question, ctx)?;
+pub fn analyse<'a>(
+    plan: &'a Plan,
+    schedule: &'a Schedule,
+    question: &Question,
+    ctx: &mut Ctx<'a>,
+) -> Result<Program> {
+    let (slot, shape) = fill(plan, schedule, question, ctx)?;
     let axis = shape.len() - 1;
     let capacity = shape[axis];
     if capacity < 2 {
@@ -65,6 +69,7 @@ pub fn analyse<'a>(plan: &'a Plan, question: &Question, ctx: &mut Ctx<'a>) -> Re
     let live: Vec<usize> = schedule.live.iter().map(|(i, _)| *i).collect();
     let mut analysis = Analysis {
         plan,
+        schedule,
         capacity,
         known: BTreeMap::from([(
             slot,
@@ -77,7 +82,7 @@ pub fn analyse<'a>(plan: &'a Plan, question: &Question, ctx: &mut Ctx<'a>) -> Re
         fresh: Vec::new(),
         stages: Vec::new(),
         witnesses: Witnesses::default(),
-        consumers: consumers(plan, &live),
+        consumers: consumers(plan, schedule, &live),
     };
     let windows = Windows {
         all: Window::new(&[(0, 2)], &Device::Cpu)?,
@@ -99,8 +104,12 @@ pub fn analyse<'a>(plan: &'a Plan, question: &Question, ctx: &mut Ctx<'a>) -> Re
 }
 
 /// Puts what no token reaches into the slots; returns the slot of the token ids and their shape.
-fn fill(plan: &Plan, question: &Question, ctx: &mut Ctx) -> Result<(usize, Vec<usize>)> {
-    let schedule = question.schedule;
+fn fill(
+    plan: &Plan,
+    schedule: &Schedule,
+    question: &Question,
+    ctx: &mut Ctx,
+) -> Result<(usize, Vec<usize>)> {
     let mut ids = None;
     for (input, slot) in plan.inputs.iter().zip(&plan.block.inputs) {
         let Some(value) = question.inputs.get(&input.name) else {
@@ -116,6 +125,10 @@ fn fill(plan: &Plan, question: &Question, ctx: &mut Ctx) -> Result<(usize, Vec<u
     for (slot, value) in schedule.constants.iter().zip(made) {
         ctx.slots[*slot] = Some(value);
     }
+    let made = packed(plan, &schedule.packs, ctx.scope)?;
+    for (pack, value) in schedule.packs.iter().zip(made) {
+        ctx.slots[pack.to] = Some(value);
+    }
     match ids {
         Some((_, shape)) if shape.iter().rev().skip(1).any(|n| *n != 1) => {
             fail!("the program takes several rows at a time: {shape:?}")
@@ -125,10 +138,10 @@ fn fill(plan: &Plan, question: &Question, ctx: &mut Ctx) -> Result<(usize, Vec<u
     }
 }
 
-fn consumers(plan: &Plan, live: &[usize]) -> BTreeMap<usize, Vec<usize>> {
+fn consumers(plan: &Plan, schedule: &Schedule, live: &[usize]) -> BTreeMap<usize, Vec<usize>> {
     let mut consumers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for i in live {
-        for slot in plan.block.steps[*i].reads() {
+        for slot in schedule.step(plan, *i).reads() {
             consumers.entry(slot).or_default().push(*i);
         }
     }
@@ -137,7 +150,7 @@ fn consumers(plan: &Plan, live: &[usize]) -> BTreeMap<usize, Vec<usize>> {
 
 impl<'a> Analysis<'a> {
     fn step(&mut self, i: usize, pass: &mut Pass<'_, 'a>) -> Result<()> {
-        let step: &'a Step = &self.plan.block.steps[i];
+        let step: &'a Step = self.schedule.step(self.plan, i);
         let Action::Op(op) = &step.action else {
             return pass.ctx.step(step);
         };
@@ -146,7 +159,7 @@ impl<'a> Analysis<'a> {
     }
 
     fn follow(&mut self, i: usize, op: &'static str, pass: &mut Pass<'_, 'a>) -> Result<()> {
-        let step: &'a Step = &self.plan.block.steps[i];
+        let step: &'a Step = self.schedule.step(self.plan, i);
         if step.has_effect() {
             fail!("keeps a state or draws random numbers");
         }
@@ -230,7 +243,7 @@ impl<'a> Analysis<'a> {
             let [next] = self.consumers.get(step.outputs.first()?)?.as_slice() else {
                 return None;
             };
-            step = &self.plan.block.steps[*next];
+            step = self.schedule.step(self.plan, *next);
             let Action::Op(op) = &step.action else {
                 return None;
             };
@@ -310,7 +323,7 @@ impl<'a> Analysis<'a> {
         let wanted = stages.iter().flat_map(|stage| stage.way.each());
         let mut used: BTreeSet<usize> = wanted.filter_map(fixed_slot).collect();
         for i in &self.fresh {
-            used.extend(self.plan.block.steps[*i].reads());
+            used.extend(self.schedule.step(self.plan, *i).reads());
         }
         let fixed = used.iter().filter(|slot| !self.given.contains(slot));
         let fixed = fixed.filter_map(|slot| Some((*slot, slots[*slot].clone()?)));

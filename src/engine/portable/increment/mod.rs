@@ -43,7 +43,7 @@ use program::Program;
 /// A function that can be run on its new positions alone.
 pub struct Increment {
     bound: Arc<Bound>,
-    /// The operations that the program has, one by one.
+    /// The operations that the program has, one by one; constant matrices may be packed for them.
     schedule: Schedule,
     ids: String,
     logits: String,
@@ -56,7 +56,7 @@ impl Increment {
     pub fn new(bound: Arc<Bound>, ids: &str, logits: &str) -> Result<Self> {
         let overrides = bound.overrides().map(str::to_owned).collect();
         Ok(Self {
-            schedule: Schedule::new(&bound.plan, &overrides)?,
+            schedule: bound.options.packed_schedule(&bound.plan, &overrides)?,
             bound,
             ids: ids.to_owned(),
             logits: logits.to_owned(),
@@ -91,15 +91,17 @@ impl Increment {
         if let Some(program) = programs.get(&capacity) {
             return Ok(program.clone());
         }
-        let program = self.with_ctx(|bound, ctx| {
+        let program = self.with_ctx(|increment, ctx| {
             let question = Question {
-                schedule: &self.schedule,
                 ids: &self.ids,
                 logits: &self.logits,
                 inputs,
                 given,
             };
-            analyse(&bound.plan, &question, ctx)
+            let Self {
+                bound, schedule, ..
+            } = increment;
+            analyse(&bound.plan, schedule, &question, ctx)
         })?;
         let program = Arc::new(program);
         programs.insert(capacity, program.clone());
@@ -109,13 +111,15 @@ impl Increment {
     /// Runs `work` with empty slots.
     fn with_ctx<R>(
         &self,
-        work: impl for<'c> FnOnce(&'c Bound, &mut Ctx<'c>) -> Result<R>,
+        work: impl for<'c> FnOnce(&'c Self, &mut Ctx<'c>) -> Result<R>,
     ) -> Result<R> {
         let bound = &*self.bound;
         let load = |value: &mil::Value| bound.bundle.resolve(value);
         let scope = scope(&bound.options, &bound.draws, &load);
         let mut states = States::default();
         let mut ctx = Ctx::new(&bound.plan, &scope, &mut states);
-        work(bound, &mut ctx)
+        let slots = bound.plan.slot_count + self.schedule.packs.len();
+        ctx.slots.resize(slots, None);
+        work(self, &mut ctx)
     }
 }

@@ -40,13 +40,13 @@ impl Session {
     ) -> Result<Self> {
         let detached = given.iter().map(|(name, t)| (name.clone(), t.detach()));
         let given: BTreeMap<String, Tensor> = detached.collect();
-        let fixed = increment.with_ctx(|bound, ctx| {
+        let fixed = increment.with_ctx(|increment, ctx| {
             for (slot, value) in &program.fixed {
                 ctx.slots[*slot] = Some(value.clone());
             }
             increment.schedule.fill(&given, &mut ctx.slots)?;
             for i in &program.fresh {
-                ctx.step(&bound.plan.block.steps[*i])?;
+                ctx.step(increment.schedule.step(&increment.bound.plan, *i))?;
             }
             let used = program.used.iter();
             let held = used.filter_map(|slot| Some((*slot, ctx.slots[*slot].clone()?)));
@@ -144,14 +144,14 @@ impl Session {
         let mut shape = vec![1; axis + 1];
         shape[axis] = ids.len();
         let ids = Value::host(Array::from_i64s(DType::Int32, shape, &ids)?);
-        let logits = self.increment.with_ctx(|bound, ctx| {
+        let logits = self.increment.with_ctx(|increment, ctx| {
             for (slot, value) in &self.fixed {
                 ctx.slots[*slot] = Some(value.clone());
             }
             let mut pass = Pass::new(ctx, windows, sequences, &program.kept);
             pass.begin(slot, ids);
             for stage in &program.stages {
-                let step = &bound.plan.block.steps[stage.step];
+                let step = increment.schedule.step(&increment.bound.plan, stage.step);
                 pass.stage(step, &stage.way, stage.all)?;
                 stage.free.iter().for_each(|slot| pass.forget(*slot));
             }

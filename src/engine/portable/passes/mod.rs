@@ -78,6 +78,12 @@ impl Passes {
         Ok(Self(chosen))
     }
 
+    /// Those of these that only pack constants: each operation stays one of its own.
+    pub fn packing(&self) -> Self {
+        let kept = |name: &&str| name.starts_with(packed::PASS.name);
+        Self(self.names().filter(kept).collect())
+    }
+
     /// The same where nothing can be packed.
     pub fn unpacked(&self) -> Self {
         let mut passes = self.clone();

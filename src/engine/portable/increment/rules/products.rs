@@ -9,7 +9,7 @@ use crate::fail;
 
 pub fn rule(op: &str) -> Option<Rule> {
     Some(match op {
-        "linear" => linear,
+        "linear" | "packed_linear" => linear,
         "matmul" => matmul,
         "einsum" => einsum,
         "conv" => conv,

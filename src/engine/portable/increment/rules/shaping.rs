@@ -22,6 +22,7 @@ pub fn rule(op: &str) -> Option<Rule> {
         "pad" => pad,
         "reverse" => reverse,
         "gather" => gather,
+        "packed_rows" => packed_rows,
         "gather_along_axis" => gather_along_axis,
         "one_hot" => one_hot,
         _ => return None,
@@ -279,6 +280,12 @@ fn gather(sight: &Sight) -> Result<Way> {
         _ => fail!("picks positions of a sequence"),
     };
     Ok(sight.way(tag))
+}
+
+/// Rows of a table that is packed.
+fn packed_rows(sight: &Sight) -> Result<Way> {
+    let indices = sight.operand("indices")?;
+    way(sight, indices, indices.tag)
 }
 
 fn gather_along_axis(sight: &Sight) -> Result<Way> {
