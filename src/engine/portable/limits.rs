@@ -3,6 +3,10 @@
 use crate::diag::Result;
 use crate::fail;
 
+/// Axes of a value. Core ML has five; candle's iterators take eight, and panic over more, and operations
+/// may add one to do their work.
+const RANK: usize = 7;
+
 /// Bounds of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -28,6 +32,9 @@ impl Limits {
     /// Bytes of a tensor of `shape` with elements of `size` bytes; fails if it is larger than allowed while
     /// `held` bytes are in use. An extent of 0 counts as 1: the others are walked through all the same.
     pub fn allow(&self, shape: &[usize], size: usize, held: usize) -> Result<usize> {
+        if shape.len() > RANK {
+            fail!("a tensor of shape {shape:?}: at most {RANK} axes are computed with");
+        }
         let extents = shape.iter().map(|extent| (*extent).max(1));
         let elements = extents.into_iter().try_fold(1usize, usize::checked_mul);
         let Some(elements) = elements.filter(|n| *n <= self.elements) else {

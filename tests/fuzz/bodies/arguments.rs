@@ -174,7 +174,10 @@ fn edit(value: &mut Value, dice: &mut Dice) {
     let count = array.len();
     let changed = match dice.below(4) {
         0 => filled(dtype, shape(dice), dice),
-        1 => filled(*dice.pick(&DType::ALL), extents, dice),
+        1 => {
+            let other = [*dice.pick(&DType::ALL), DType::Int64];
+            filled(*dice.pick(&other), extents, dice)
+        }
         2 => {
             let mut extents = extents;
             let extent = *dice.pick(&EXTENTS);
@@ -209,7 +212,8 @@ fn value(dice: &mut Dice) -> Value {
     let dtype = match dice.below(8) {
         0 => return Value::text(*dice.pick(&WORDS)),
         1..=3 => DType::Fp32,
-        4..=5 => DType::Int32,
+        4 => DType::Int32,
+        5 => DType::Int64,
         6 => DType::Bool,
         _ => *dice.pick(&DType::ALL),
     };

@@ -71,7 +71,7 @@ fn lift(block: &mut Block) -> Vec<(String, Array)> {
             else {
                 continue;
             };
-            if array.dtype().is_float() && !array.shape().is_empty() {
+            if array.dtype().is_float() && !array.shape().is_empty() && !array.is_empty() {
                 let name = format!("lifted{}", lifted.len());
                 constants.push(constant(&name, array));
                 lifted.push((name.clone(), array.clone()));

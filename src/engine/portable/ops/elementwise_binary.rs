@@ -329,7 +329,7 @@ fn pow(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     arithmetic(call, Pow, |a, b| match u32::try_from(b) {
         Ok(power) => a.checked_pow(power),
         Err(_) => a
-            .checked_pow(u32::try_from(-b).ok()?)
+            .checked_pow(u32::try_from(b.checked_neg()?).ok()?)
             .and_then(|p| 1i64.checked_div(p)),
     })
 }

@@ -177,7 +177,10 @@ curves! {
 fn size(x: &Tensor) -> Result<Tensor> {
     match x.dtype().is_float() {
         true => Ok(map(x, Abs {})?),
-        false => Ok(x.abs()?),
+        false => {
+            let values = integers::read(x, x.dims())?.into_iter();
+            integers::tensor(values.map(i64::saturating_abs).collect(), x.dims())
+        }
     }
 }
 
