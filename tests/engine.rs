@@ -109,6 +109,13 @@ fn hostile_sizes_are_errors() {
         format!("tensor<fp32, [?, ?]> y = random_normal(shape = {huge});"),
         "tensor<fp32, [100000]> f = fill(shape = tensor<int32, [1]>([100000]), value = fp32(1.0)); tensor<fp32, [100000, 1]> c = expand_dims(x = f, axes = tensor<int32, [1]>([1])); tensor<fp32, [?, ?]> y = add(x = f, y = c);".into(),
         "list<tensor<fp32, [2]>, ?> l = make_list(init_length = int32(2147483647), elem_shape = tensor<int32, [1]>([2])); list<tensor<fp32, [2]>, ?> k = list_write(ls = l, index = int32(2147483647), value = x); int32 y = list_length(ls = k);".into(),
+        // Nothing in them, but work to walk through.
+        "tensor<fp32, [?, ?, ?]> y = fill(shape = tensor<int32, [3]>([0, 2000000000, 2000000000]));".into(),
+        "tensor<fp32, [0, 1099511627776]> y = relu(x = tensor<fp32, [0, 1099511627776]>([]));".into(),
+        "tensor<fp32, [1, 1, 2]> i = expand_dims(x = x, axes = tensor<int32, [2]>([0, 1])); tensor<fp32, [?, ?, ?]> y = max_pool(x = i, kernel_sizes = tensor<int32, [1]>([1000000000]), pad_type = string(\"custom\"), pad = tensor<int32, [2]>([1500000000, 1500000000]), strides = tensor<int32, [1]>([1]));".into(),
+        "tensor<fp32, [1, 1, 1, 2]> i = expand_dims(x = x, axes = tensor<int32, [3]>([0, 1, 2])); tensor<fp32, [?, ?, ?, ?]> y = upsample_nearest_neighbor(x = i, scale_factor_height = fp32(1000000.0), scale_factor_width = fp32(1000000.0));".into(),
+        "tensor<fp32, [65536, 1]> q = fill(shape = tensor<int32, [2]>([65536, 1]), value = fp32(1.0)); tensor<fp32, [1, 65536]> v = fill(shape = tensor<int32, [2]>([1, 65536]), value = fp32(1.0)); tensor<fp32, [?, ?]> y = scaled_dot_product_attention(query = q, key = tensor<fp32, [1, 1]>([[1.0]]), value = v);".into(),
+        "tensor<fp32, [?, ?]> y = expand_dims(x = x, axes = tensor<int32, [9]>([0, 1, 2, 3, 4, 5, 6, 7, 8]));".into(),
     ];
     for body in statements {
         let options = Options {
@@ -121,9 +128,47 @@ fn hostile_sizes_are_errors() {
         let engine = Portable::new(bundle(HEAD, &body), options);
         let error = engine
             .and_then(|engine| predict(&engine, &[1.0, 2.0]))
-            .err();
-        assert!(error.is_some(), "{body}");
+            .unwrap_err()
+            .to_string();
+        let reasons = ["elements allowed", "a range from", "axes are computed with"];
+        assert!(
+            reasons.iter().any(|reason| error.contains(reason)),
+            "{body}\n{error}"
+        );
     }
+}
+
+#[test]
+fn hostile_states_are_errors() {
+    let head = "state<tensor<fp16, [1000000, 1000000]>> s, tensor<fp32, [2]> x";
+    let engine = engine(head, "tensor<fp32, [2]> y = relu(x = x);");
+    let error = predict(&engine, &[1.0, 2.0]).unwrap_err().to_string();
+    assert!(
+        error.starts_with("state \"s\": a tensor of shape [1000000, 1000000]"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_held_at_once_is_limited() {
+    let body = "tensor<int32, [1]> n = const()[val = tensor<int32, [1]>([1000])]; \
+        tensor<fp32, [1000]> a = fill(shape = n, value = fp32(1.0)); \
+        tensor<fp32, [?]> b = tile(x = x, reps = tensor<int32, [1]>([500])); \
+        tensor<fp32, [?]> c = add(x = a, y = b); tensor<fp32, [?]> y = add(x = c, y = b);";
+    let run = |bytes| {
+        let limits = Limits {
+            bytes,
+            ..Limits::default()
+        };
+        let options = Options {
+            limits,
+            ..Options::default()
+        };
+        predict(&Portable::new(bundle(HEAD, body), options)?, &[1.0, 2.0])
+    };
+    assert_eq!(run(1 << 15).unwrap().len(), 1000);
+    let error = run(10_000).unwrap_err().to_string();
+    assert!(error.contains("more than the 10000 allowed"), "{error}");
 }
 
 const ENDLESS: &str = "tensor<fp32, [2]> y = while_loop(loop_vars = (x)) (tensor<fp32, [2]> a) \
