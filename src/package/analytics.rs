@@ -6,18 +6,18 @@
 use std::fs;
 use std::path::Path;
 
-use super::Model;
 use super::compile::Origin;
+use super::save::Whole;
 use crate::diag::Result;
 
 /// A title and its entries.
 type Section<'a> = (&'a str, Vec<(&'a str, String)>);
 
 /// Of a whole model.
-pub(super) fn of(model: &Model, origin: &Origin) -> Vec<u8> {
-    let details = match model {
-        Model::Program(_) => program(),
-        Model::Pipeline(pipeline) => {
+pub(super) fn of(whole: &Whole, origin: &Origin) -> Vec<u8> {
+    let details = match whole {
+        Whole::Program(_) => program(),
+        Whole::Pipeline(pipeline) => {
             let stages = pipeline.stages.len().to_string();
             ("PipelineModelDetails", vec![("modelDimension", stages)])
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::save::Whole;
 use super::{Format, Model, compiled, encode, manifest, save};
 use crate::diag::{Context, Error, Result};
 use crate::mil::Program;
@@ -18,7 +19,9 @@ use crate::mil::Program;
 pub fn compile(source: &Path, target: &Path, replace: bool) -> Result<Model> {
     compile_by(source, target, replace, |model, folder| {
         let origin = Origin::read(source)?;
-        compiled::write(&save::checked(model)?, folder, &|_| Ok(origin.clone()))
+        compiled::write(&save::checked(model.into())?, folder, &|_| {
+            Ok(origin.clone())
+        })
     })
 }
 
@@ -86,14 +89,14 @@ impl Origin {
 
     /// Of a model that was not compiled from a file: the hash is that of the protobuf form of what is
     /// written, so that the same model has the same.
-    pub(super) fn of(model: &Model, written: &[Program], target: &Path) -> Result<Self> {
+    pub(super) fn of(whole: &Whole, written: &[Program], target: &Path) -> Result<Self> {
         let written = written.iter().map(in_order).collect::<Vec<_>>();
-        let message = match model {
-            Model::Program(bundle) => match written.first() {
+        let message = match whole {
+            Whole::Program(bundle) => match written.first() {
                 Some(program) => encode::model(program, &bundle.description)?,
                 None => Vec::new(),
             },
-            Model::Pipeline(pipeline) => {
+            Whole::Pipeline(pipeline) => {
                 let stages = pipeline.stages.iter().zip(&written);
                 let stages = stages.map(|(stage, p)| encode::stage(p, stage.description()));
                 encode::pipeline(pipeline, &stages.collect::<Result<Vec<_>>>()?)?

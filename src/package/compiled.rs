@@ -17,7 +17,8 @@ use std::path::Path;
 use super::blobs::{Blobs, Place};
 use super::compile::Origin;
 use super::metadata::Written;
-use super::{Bundle, Model, Pipeline, analytics, classes, coremldata, flexible, metadata};
+use super::save::Whole;
+use super::{Bundle, Pipeline, analytics, classes, coremldata, flexible, metadata};
 use crate::diag::{Context, Result};
 use crate::mil::{Program, text};
 
@@ -25,15 +26,15 @@ use crate::mil::{Program, text};
 type Tell<'a> = &'a dyn Fn(&[Program]) -> Result<Origin>;
 
 /// Fills `folder`.
-pub(super) fn write(model: &Model, folder: &Path, origin: Tell) -> Result<()> {
-    let programs = match model {
-        Model::Program(bundle) => vec![program(bundle, folder, false)?],
-        Model::Pipeline(pipeline) => stages(pipeline, folder)?,
+pub(super) fn write(whole: &Whole, folder: &Path, origin: Tell) -> Result<()> {
+    let programs = match whole {
+        Whole::Program(bundle) => vec![program(bundle, folder, false)?],
+        Whole::Pipeline(pipeline) => stages(pipeline, folder)?,
     };
     let origin = origin(&programs)?;
-    analytics::write(folder, &analytics::of(model, &origin))?;
+    analytics::write(folder, &analytics::of(whole, &origin))?;
     let written = Written {
-        model,
+        whole,
         programs: &programs,
         class_name: &origin.class_name,
     };

@@ -137,7 +137,7 @@ impl Bundle {
     /// A `.mlmodelc` has what Apple's compiler would write (see [`compile`]); whether Core ML itself loads
     /// it was not tried: for a Mac, write a `.mlpackage`.
     pub fn save(&self, path: &Path) -> Result<()> {
-        save::save(&Model::Program(self.clone()), path)
+        save::save(save::Whole::Program(Cow::Borrowed(self)), path)
     }
 
     /// The bundle with new values for some weights, by value name in `function`; and how each that

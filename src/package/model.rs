@@ -33,7 +33,7 @@ impl Model {
     /// Each stage of a pipeline keeps a weight file of its own: `model0/weights/…` in a `.mlmodelc`,
     /// `weights/0-weight.bin` in a `.mlpackage`.
     pub fn save(&self, path: &Path) -> Result<()> {
-        save::save(self, path)
+        save::save(self.into(), path)
     }
 
     /// The ML Program; fails for a pipeline.

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::blobs::{Blobs, Place};
-use super::{Bundle, Model, Pipeline, classes, encode, flexible, manifest};
+use super::save::Whole;
+use super::{Bundle, Pipeline, classes, encode, flexible, manifest};
 use crate::diag::{Context, Result};
 use crate::mil::Program;
 
@@ -12,15 +13,15 @@ use crate::mil::Program;
 const MODEL_PATH: &str = "Data/com.apple.CoreML";
 
 /// Fills `folder`.
-pub(super) fn write(model: &Model, folder: &Path) -> Result<()> {
+pub(super) fn write(whole: &Whole, folder: &Path) -> Result<()> {
     let data = folder.join(MODEL_PATH);
     fs::create_dir_all(&data)?;
-    let (model, has_weights) = match model {
-        Model::Program(bundle) => {
+    let (model, has_weights) = match whole {
+        Whole::Program(bundle) => {
             let (program, has_weights) = program(bundle, &data, Place::Own)?;
             (encode::model(&program, &bundle.description)?, has_weights)
         }
-        Model::Pipeline(pipeline) => stages(pipeline, &data)?,
+        Whole::Pipeline(pipeline) => stages(pipeline, &data)?,
     };
     let manifest = manifest::write(&model, has_weights);
     fs::write(data.join("model.mlmodel"), model)?;

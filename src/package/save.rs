@@ -5,25 +5,49 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::compile::Origin;
-use super::{Bundle, Format, Model, Pipeline, Stage, compiled, packaged};
+use super::{Bundle, Description, Format, Model, Pipeline, Stage, compiled, packaged};
 use crate::diag::{Context, Error, Result};
 use crate::fail;
 use crate::mil::{Function, Program};
 
-/// Writes `model` to `path`; see [`Model::save`].
-pub(super) fn save(model: &Model, path: &Path) -> Result<()> {
+/// A model that is written.
+#[derive(Clone)]
+pub(super) enum Whole<'a> {
+    Program(Cow<'a, Bundle>),
+    Pipeline(Cow<'a, Pipeline>),
+}
+
+impl Whole<'_> {
+    pub(super) fn description(&self) -> &Description {
+        match self {
+            Whole::Program(bundle) => &bundle.description,
+            Whole::Pipeline(pipeline) => &pipeline.description,
+        }
+    }
+}
+
+impl<'a> From<&'a Model> for Whole<'a> {
+    fn from(model: &'a Model) -> Self {
+        match model {
+            Model::Program(bundle) => Whole::Program(Cow::Borrowed(bundle)),
+            Model::Pipeline(pipeline) => Whole::Pipeline(Cow::Borrowed(pipeline)),
+        }
+    }
+}
+
+/// Writes `whole` to `path`; see [`Model::save`].
+pub(super) fn save(whole: Whole, path: &Path) -> Result<()> {
+    let format = Format::of(path)?;
     let write = |folder: &Path| {
-        let model = checked(model)?;
-        match Format::of(path)? {
-            Format::Package => packaged::write(&model, folder),
+        let whole = checked(whole)?;
+        match format {
+            Format::Package => packaged::write(&whole, folder),
             Format::Compiled => {
-                compiled::write(&model, folder, &|written| Origin::of(&model, written, path))
+                compiled::write(&whole, folder, &|written| Origin::of(&whole, written, path))
             }
         }
     };
-    let saving = || format!("saving {}", path.display());
-    Format::of(path)?;
-    replace(path, write).with_context(saving)
+    replace(path, write).with_context(|| format!("saving {}", path.display()))
 }
 
 impl Format {
@@ -41,28 +65,28 @@ impl Format {
 }
 
 /// The model with specification versions that its programs need, if the descriptions fit them.
-pub(super) fn checked(model: &Model) -> Result<Model> {
-    Ok(match model {
-        Model::Program(bundle) => Model::Program(checked_program(bundle)?.into_owned()),
-        Model::Pipeline(pipeline) => {
-            let mut description = pipeline.description.clone();
-            let mut stages = Vec::new();
-            for stage in &pipeline.stages {
-                let bundle = checked_program(&stage.bundle);
-                let bundle = bundle.with_context(|| format!("stage \"{}\"", stage.name))?;
-                let version = bundle.description.specification_version;
-                description.specification_version = description.specification_version.max(version);
-                stages.push(Stage {
-                    name: stage.name.clone(),
-                    bundle: bundle.into_owned(),
-                });
-            }
-            Model::Pipeline(Pipeline::new(pipeline.kind, description, stages)?)
-        }
-    })
+pub(super) fn checked(whole: Whole) -> Result<Whole> {
+    let pipeline = match whole {
+        Whole::Program(bundle) => return checked_program(bundle).map(Whole::Program),
+        Whole::Pipeline(pipeline) => pipeline,
+    };
+    let mut description = pipeline.description.clone();
+    let mut stages = Vec::new();
+    for stage in &pipeline.stages {
+        let bundle = checked_program(Cow::Borrowed(&stage.bundle));
+        let bundle = bundle.with_context(|| format!("stage \"{}\"", stage.name))?;
+        let version = bundle.description.specification_version;
+        description.specification_version = description.specification_version.max(version);
+        stages.push(Stage {
+            name: stage.name.clone(),
+            bundle: bundle.into_owned(),
+        });
+    }
+    let pipeline = Pipeline::new(pipeline.kind, description, stages)?;
+    Ok(Whole::Pipeline(Cow::Owned(pipeline)))
 }
 
-fn checked_program(bundle: &Bundle) -> Result<Cow<'_, Bundle>> {
+fn checked_program(mut bundle: Cow<'_, Bundle>) -> Result<Cow<'_, Bundle>> {
     bundle.program.check()?;
     let described: Vec<&String> = bundle.description.functions.keys().collect();
     let defined: Vec<&String> = bundle.program.functions.keys().collect();
@@ -83,12 +107,10 @@ fn checked_program(bundle: &Bundle) -> Result<Cow<'_, Bundle>> {
         }
     }
     let needed = needed_specification(&bundle.program);
-    if bundle.description.specification_version >= needed {
-        return Ok(Cow::Borrowed(bundle));
+    if bundle.description.specification_version < needed {
+        bundle.to_mut().description.specification_version = needed;
     }
-    let mut bundle = bundle.clone();
-    bundle.description.specification_version = needed;
-    Ok(Cow::Owned(bundle))
+    Ok(bundle)
 }
 
 fn needed_specification(program: &Program) -> i32 {

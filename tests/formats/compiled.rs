@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rlaif_repl::package::compile;
+use rlaif_repl::mil::text;
+use rlaif_repl::package::{Bundle, Color, Description, FeatureKind, Flexibility, compile};
 
 use super::save::contents;
 use super::{find, models, pairs};
@@ -145,4 +146,52 @@ fn the_reference_models_compile_as_by_apple() {
     eprintln!("{equal} of {compared} files are equal");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(compared > 100, "{compared}");
+}
+
+/// A classifier of whole numbers, whose probabilities come out of an image of flexible size.
+const CLASSES: &str = "program(1.3) {
+    func main<ios18>(tensor<fp32, [1, 1, ?, ?]> i) {
+        tensor<fp32, [1]> m = reduce_mean(axes = tensor<int32, [3]>([1, 2, 3]), keep_dims = bool(false), x = i);
+        tensor<fp32, [2]> q = mul(x = m, y = tensor<fp32, [2]>([1.0, -1.0]));
+        int64 label, dict<int64, fp64> p = classify(classes = list<int64, 2>([7, -9]), probabilities = q);
+    } -> (label, p);
+}";
+
+#[test]
+fn compiling_keeps_classes_and_image_sizes() {
+    let program = text::parse(CLASSES, "classes").unwrap().0;
+    let mut description = Description::from_program(&program).unwrap();
+    let main = description.functions.get_mut("main").unwrap();
+    main.inputs[0].kind = FeatureKind::Image {
+        color: Color::Gray,
+        height: 4,
+        width: 4,
+        flexibility: Flexibility::Ranges(vec![(2, Some(8)), (2, None)]),
+    };
+    main.outputs[0].kind = FeatureKind::Other("Int64".into());
+    main.outputs[1].kind = FeatureKind::Other("Dictionary<Int64>".into());
+    main.predicted_feature = Some("label".into());
+    main.predicted_probabilities = Some("p".into());
+    main.class_labels = vec!["7".into(), "-9".into()];
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let original = Bundle::new(program, description);
+    original.save(&path("a.mlpackage")).unwrap();
+    compile(&path("a.mlpackage"), &path("b.mlmodelc"), false).unwrap();
+    let compiled = Bundle::open(&path("b.mlmodelc")).unwrap();
+    compiled.save(&path("c.mlpackage")).unwrap();
+    let packed = Bundle::open(&path("c.mlpackage")).unwrap();
+    for bundle in [&compiled, &packed] {
+        assert_eq!(bundle.description, original.description);
+    }
+    let main = |bundle: &Bundle| bundle.program.functions["main"].clone();
+    assert_eq!(main(&compiled).block.outputs, ["q"]);
+    assert_eq!(main(&packed).block, main(&original).block);
+    let text = fs::read_to_string(path("b.mlmodelc/model.mil")).unwrap();
+    let shapes = "(\"DefaultShapes\", {{\"i\", [1, 1, 4, 4]}}), (\"RangeDims\", {{\"i\", [[1, 1], [1, 1], [2, 8], [2, -1]]}})";
+    assert!(text.contains(shapes), "{text}");
+    let error = compile(&path("a.mlpackage"), &path("b.mlmodelc"), false)
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("b.mlmodelc exists"), "{error}");
 }

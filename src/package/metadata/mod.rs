@@ -15,8 +15,9 @@ mod schema;
 use serde_json::{Map, Value, json};
 
 use self::dictionary::{ordered, print};
+use super::Stage;
 use super::describe::{Description, FunctionDescription, Metadata};
-use super::{Model, Stage};
+use super::save::Whole;
 use crate::diag::{Error, Result};
 use crate::fail;
 use crate::mil::{Function, Program};
@@ -47,7 +48,7 @@ pub(super) fn read(bytes: &[u8], description: &mut Description) -> Result<()> {
 
 /// A model as it was written.
 pub(super) struct Written<'a> {
-    pub model: &'a Model,
+    pub whole: &'a Whole<'a>,
     /// The program, or those of a pipeline's stages.
     pub programs: &'a [Program],
     pub class_name: &'a str,
@@ -56,9 +57,9 @@ pub(super) struct Written<'a> {
 impl Written<'_> {
     /// The functions that run by default, one of each program.
     fn functions(&self) -> Result<Vec<&Function>> {
-        let descriptions: Vec<&Description> = match self.model {
-            Model::Program(bundle) => vec![&bundle.description],
-            Model::Pipeline(pipeline) => pipeline.stages.iter().map(Stage::description).collect(),
+        let descriptions: Vec<&Description> = match self.whole {
+            Whole::Program(bundle) => vec![&bundle.description],
+            Whole::Pipeline(pipeline) => pipeline.stages.iter().map(Stage::description).collect(),
         };
         let pairs = self.programs.iter().zip(descriptions);
         let mut functions = Vec::new();
@@ -100,7 +101,7 @@ const KEYS: [&str; 22] = [
 
 /// The `metadata.json` of a model.
 pub(super) fn write(written: &Written) -> Result<String> {
-    let description = written.model.description();
+    let description = written.whole.description();
     let functions = written.functions()?;
     let default = description.function(&description.default_function)?;
     let mut json = made_of(&functions);
@@ -111,7 +112,7 @@ pub(super) fn write(written: &Written) -> Result<String> {
         ("metadataOutputVersion", json!("3.0")),
         ("specificationVersion", json!(version)),
         ("availability", availability(version)),
-        ("modelType", model_type(written.model)),
+        ("modelType", model_type(written.whole)),
         ("modelParameters", json!([])),
         ("isUpdatable", json!("0")),
         ("method", json!("predict")),
@@ -121,7 +122,7 @@ pub(super) fn write(written: &Written) -> Result<String> {
     if !default.class_labels.is_empty() {
         json.insert("classLabels".into(), json!(default.class_labels));
     }
-    if let (Model::Program(_), [program]) = (written.model, written.programs)
+    if let (Whole::Program(_), [program]) = (written.whole, written.programs)
         && !description.is_plain()
     {
         let functions = functions_of(description, program)?;
@@ -176,11 +177,11 @@ fn texts(metadata: &Metadata) -> Map<String, Value> {
     json
 }
 
-fn model_type(model: &Model) -> Value {
+fn model_type(whole: &Whole) -> Value {
     const PROGRAM: &str = "MLModelType_mlProgram";
-    match model {
-        Model::Program(_) => json!({ "name": PROGRAM }),
-        Model::Pipeline(pipeline) => {
+    match whole {
+        Whole::Program(_) => json!({ "name": PROGRAM }),
+        Whole::Pipeline(pipeline) => {
             let stages = pipeline.stages.iter();
             let stages: Vec<Value> = stages.map(|_| json!({ "name": PROGRAM })).collect();
             json!({ "name": "MLModelType_pipeline", "structure": stages })
