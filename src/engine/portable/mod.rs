@@ -109,9 +109,9 @@ impl Options {
         Schedule::fused(plan, overrides, &self.passes_here())
     }
 
-    /// A schedule of the program's own operations, with constant matrices packed for them.
-    fn packed_schedule(&self, plan: &Plan, overrides: &BTreeSet<String>) -> Result<Schedule> {
-        Schedule::fused(plan, overrides, &self.passes_here().packing())
+    /// A schedule in which the operations of attention stay apart.
+    fn incremental(&self, plan: &Plan, overrides: &BTreeSet<String>) -> Result<Schedule> {
+        Schedule::fused(plan, overrides, &self.passes_here().spelling_attention())
     }
 
     /// The passes that hold at this precision, and that this device has kernels for.

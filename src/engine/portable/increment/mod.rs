@@ -43,7 +43,7 @@ use program::Program;
 /// A function that can be run on its new positions alone.
 pub struct Increment {
     bound: Arc<Bound>,
-    /// The operations that the program has, one by one; constant matrices may be packed for them.
+    /// What passes make of the program, but for attention, whose operations stay apart.
     schedule: Schedule,
     ids: String,
     logits: String,
@@ -56,7 +56,7 @@ impl Increment {
     pub fn new(bound: Arc<Bound>, ids: &str, logits: &str) -> Result<Self> {
         let overrides = bound.overrides().map(str::to_owned).collect();
         Ok(Self {
-            schedule: bound.options.packed_schedule(&bound.plan, &overrides)?,
+            schedule: bound.options.incremental(&bound.plan, &overrides)?,
             bound,
             ids: ids.to_owned(),
             logits: logits.to_owned(),

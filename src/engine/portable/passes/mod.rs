@@ -78,10 +78,11 @@ impl Passes {
         Ok(Self(chosen))
     }
 
-    /// Those of these that only pack constants: each operation stays one of its own.
-    pub fn packing(&self) -> Self {
-        let kept = |name: &&str| name.starts_with(packed::PASS.name);
-        Self(self.names().filter(kept).collect())
+    /// The same without attention: its operations stay apart.
+    pub fn spelling_attention(&self) -> Self {
+        let mut passes = self.clone();
+        passes.0.remove(attention::PASS.name);
+        passes
     }
 
     /// The same where nothing can be packed.

@@ -27,5 +27,5 @@ pub fn find(op: &str) -> Option<Rule> {
 
 /// Whether each entry of the result comes from the entries at the same place.
 pub fn is_pointwise(op: &str) -> bool {
-    pointwise::rule(op).is_some()
+    op != "rotary" && pointwise::rule(op).is_some()
 }

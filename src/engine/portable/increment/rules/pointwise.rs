@@ -55,6 +55,7 @@ const POINTWISE: &[&str] = &[
     "select",
     "sigmoid",
     "sigmoid_hard",
+    "silu_mul",
     "sign",
     "silu",
     "sin",
@@ -71,7 +72,19 @@ const POINTWISE: &[&str] = &[
 ];
 
 pub fn rule(op: &str) -> Option<Rule> {
-    POINTWISE.contains(&op).then_some(pointwise as Rule)
+    match op {
+        "rotary" => Some(rotary),
+        op => POINTWISE.contains(&op).then_some(pointwise as Rule),
+    }
+}
+
+/// Halves of the last axis are turned; the tables are taken entry by entry.
+fn rotary(sight: &Sight) -> Result<Way> {
+    let x = sight.operand("x")?;
+    if x.axis()? + 1 == x.shape.len() {
+        fail!("mixes the positions of a sequence");
+    }
+    pointwise(sight)
 }
 
 fn pointwise(sight: &Sight) -> Result<Way> {

@@ -10,7 +10,7 @@ use crate::fail;
 pub fn rule(op: &str) -> Option<Rule> {
     Some(match op {
         "softmax" => softmax,
-        "argsort" | "topk" => last_axis,
+        "argsort" | "topk" | "rms_norm" => last_axis,
         "cumsum" => first_axis,
         "layer_norm" => over_axes,
         "l2_norm" => over_last_three,
