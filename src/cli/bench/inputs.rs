@@ -84,15 +84,21 @@ impl Shapes {
         told.collect()
     }
 
+    /// Each of its own numbers: what is the same for all would be computed once.
     pub fn examples(&self) -> Result<Vec<Features>> {
         let mut rng = Rng::named(0, "bench");
+        let examples = (0..self.examples).map(|i| self.example(i, &mut rng));
+        examples.collect()
+    }
+
+    fn example(&self, number: usize, rng: &mut Rng) -> Result<Features> {
         let mut example = Features::new();
         for (name, dtype, shape) in &self.inputs {
             let count = 0..shape.iter().product::<usize>();
             let array = match dtype.is_int() {
                 true => {
-                    let values: Vec<i64> = count.map(|i| i64::from(token(i))).collect();
-                    Array::from_i64s(*dtype, shape.clone(), &values)?
+                    let ids = count.map(|i| i64::from(token(i + number)));
+                    Array::from_i64s(*dtype, shape.clone(), &ids.collect::<Vec<_>>())?
                 }
                 false => {
                     let values: Vec<f64> = count.map(|_| rng.normal()).collect();
@@ -101,7 +107,7 @@ impl Shapes {
             };
             example.insert(name.clone(), array);
         }
-        Ok(vec![example; self.examples])
+        Ok(example)
     }
 }
 
@@ -145,5 +151,37 @@ fn parse(text: &str) -> Result<(String, Vec<usize>)> {
     match parsed {
         Some(parsed) => Ok(parsed),
         None => fail!("--shape takes INPUT=AxB, as in input_ids=1x128, got \"{text}\""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::package::Flexibility;
+
+    #[test]
+    fn examples_that_run_together_differ() {
+        let ids = Feature {
+            name: "ids".into(),
+            description: String::new(),
+            optional: false,
+            kind: FeatureKind::Array {
+                dtype: DType::Int32,
+                shape: vec![1, 4],
+                flexibility: Flexibility::Ranges(vec![(1, Some(1)), (1, Some(8))]),
+                default: None,
+            },
+        };
+        let function = FunctionDescription {
+            inputs: vec![ids],
+            ..FunctionDescription::default()
+        };
+        let shapes = Shapes::new(&function, &[], Some(2), Some(6)).unwrap();
+        assert_eq!(shapes.told(), ["ids 1x6, 2 together"]);
+        let examples = shapes.examples().unwrap();
+        assert_eq!(examples.len(), 2);
+        assert_ne!(examples[0], examples[1]);
+        let shapes = Shapes::new(&function, &["ids=1x3".into()], None, Some(6)).unwrap();
+        assert_eq!(shapes.told(), ["ids 1x3"]);
     }
 }
