@@ -14,7 +14,7 @@
 //!  4  feedback
 //!  3  models → generate, objectives, optim    convert
 //!  2  engine {portable, apple}    graph
-//!  1  package → weights, mil    data → tokenizer    report    runs
+//!  1  package → weights, mil    data, chat → tokenizer    report    runs
 //!  0  numeric, files → diag
 //! ```
 
@@ -22,6 +22,7 @@ pub mod diag;
 pub mod files;
 pub mod numeric;
 
+pub mod chat;
 pub mod data;
 pub mod mil;
 pub mod package;

@@ -9,6 +9,7 @@ pub use chatml::{Message, chatml};
 pub use specials::Specials;
 pub use train::train_bpe;
 
+use std::ops::Range;
 use std::path::Path;
 
 use serde_json::Value;
@@ -108,6 +109,13 @@ impl Tokenizer {
             }
         }
         Ok(ids)
+    }
+
+    /// The ids of `text` with the byte range that each stands for. Nothing is added.
+    pub fn encode_places(&self, text: &str) -> Result<(Vec<u32>, Vec<Range<usize>>)> {
+        let encoding = self.inner.encode(text, false).map_err(foreign)?;
+        let places = encoding.get_offsets().iter().map(|(from, to)| *from..*to);
+        Ok((encoding.get_ids().to_vec(), places.collect()))
     }
 
     /// The text of `ids`; an id outside of the vocabulary is an error.

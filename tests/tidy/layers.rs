@@ -16,6 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("report", &["numeric", "diag"]),
     ("runs", &["files", "numeric", "diag"]),
     ("tokenizer", &["files", "numeric", "diag"]),
+    ("chat", &["tokenizer", "numeric", "diag"]),
     ("data", &["tokenizer", "files", "numeric", "diag"]),
     ("engine", &["package", "weights", "mil", "numeric", "diag"]),
     ("graph", &["mil", "numeric", "diag"]),
