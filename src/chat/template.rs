@@ -22,9 +22,19 @@ const MARKS: [char; 2] = ['\u{FDD0}', '\u{FDD1}'];
 
 const NAME: &str = "chat_template";
 
-/// The moment that `strftime_now` tells: seconds since 1970 of the local clock.
+/// The moment that `strftime_now` tells: seconds since 1970, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Clock(pub i64);
+
+impl Clock {
+    /// The moment that RFC 3339 writes as `text`.
+    pub fn read(text: &str) -> Result<Self> {
+        let moment: Result<jiff::Timestamp, _> = text.parse();
+        moment
+            .map(|moment| Self(moment.as_second()))
+            .map_err(|error| Error::new(format!("\"{text}\" is no time: {error}")))
+    }
+}
 
 /// A compiled chat template.
 #[derive(Debug)]

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
-use super::{Clock, Conversation, Template};
+use super::{Clock, Conversation, Encoded, Template};
+use crate::tokenizer::{Tokenizer, train_bpe};
 
 /// 2025-03-09 08:05:01, which `cases.py` takes for now.
 const NOW: Clock = Clock(1_741_507_501);
@@ -102,11 +103,70 @@ fn what_a_template_refuses_is_told_in_its_words() {
 #[test]
 fn marks_can_t_be_smuggled_in() {
     let mut conversation = Conversation::default();
-    let message = serde_json::json!({ "role": "user", "content": "\u{FDD0}" });
+    let message = json!({ "role": "user", "content": "\u{FDD0}" });
     conversation.messages.push(message);
     assert!(
         template("{{ messages[0].content }}")
             .render(&conversation)
             .is_err()
     );
+}
+
+#[test]
+fn smollm2_is_asked_in_its_own_words() {
+    let Ok(models) = std::env::var("RLAIF_MODELS") else {
+        eprintln!("skipped: set RLAIF_MODELS to the folder of reference models");
+        return;
+    };
+    let folder = Path::new(&models).join("smollm2-135m");
+    let tokenizer = Tokenizer::load(&folder).unwrap();
+    let source = tokenizer.chat_template().unwrap();
+    let template = Template::new(source, tokenizer.special_tokens()).unwrap();
+    let reference = std::fs::read_to_string(folder.join("reference.json")).unwrap();
+    let reference: Json = serde_json::from_str(&reference).unwrap();
+    let asked = &reference["greedy"][0];
+    let message = json!({ "role": "user", "content": "What is the capital of France?" });
+    let conversation = Conversation {
+        messages: vec![message],
+        add_generation_prompt: true,
+        ..Conversation::default()
+    };
+    let rendered = template.render(&conversation).unwrap();
+    assert_eq!(rendered.text, asked["prompt"].as_str().unwrap());
+    let ids: Vec<u32> = serde_json::from_value(asked["prompt_ids"].clone()).unwrap();
+    assert_eq!(
+        rendered.encode(&tokenizer).unwrap(),
+        Encoded { ids, mask: None }
+    );
+}
+
+#[test]
+fn the_mask_covers_what_the_assistant_wrote() {
+    let corpus = "tea is hot and so is the soup here";
+    let tokenizer = train_bpe(&[corpus], 300, &["<|end|>"]).unwrap();
+    let source = "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}\
+        {{ m.content }}<|end|>{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}";
+    let message = |role: &str, content: &str| json!({ "role": role, "content": content });
+    let conversation = Conversation {
+        messages: vec![
+            message("user", "is tea hot?"),
+            message("assistant", "tea is hot"),
+            message("user", "so"),
+        ],
+        ..Conversation::default()
+    };
+    let encoded = template(source)
+        .render(&conversation)
+        .unwrap()
+        .encode(&tokenizer)
+        .unwrap();
+    let mask = encoded.mask.unwrap();
+    let kept: Vec<u32> = encoded
+        .ids
+        .iter()
+        .zip(&mask)
+        .filter(|(_, kept)| **kept)
+        .map(|(id, _)| *id)
+        .collect();
+    assert_eq!(tokenizer.decode(&kept, false).unwrap(), "tea is hot<|end|>");
 }

@@ -9,11 +9,13 @@ mod plot_svg;
 mod plot_text;
 mod table;
 mod text;
+mod tokens;
 
 pub use number::{format_bytes, format_number};
 pub use plot::{Plot, Series};
 pub use table::{Align, Cell, Column, Table};
 pub use text::{bar, sparkline, visible, visible_bytes};
+pub use tokens::Tokens;
 
 /// What the reader's screen can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,7 @@ pub enum Display {
     Text(String),
     Table(Table),
     Plot(Plot),
+    Tokens(Tokens),
 }
 
 impl Display {
@@ -50,15 +53,17 @@ impl Display {
             Self::Text(text) => text.clone(),
             Self::Table(table) => table.render(terminal),
             Self::Plot(plot) => plot.render(terminal),
+            Self::Tokens(tokens) => tokens.render(terminal),
         }
     }
 
-    /// `{"text"|"table"|"plot": …}`.
+    /// `{"text"|"table"|"plot"|"tokens": …}`.
     pub fn to_json(&self) -> serde_json::Value {
         match self {
             Self::Text(text) => serde_json::json!({ "text": text }),
             Self::Table(table) => serde_json::json!({ "table": table.to_json() }),
             Self::Plot(plot) => serde_json::json!({ "plot": plot.to_json() }),
+            Self::Tokens(tokens) => serde_json::json!({ "tokens": tokens.to_json() }),
         }
     }
 }

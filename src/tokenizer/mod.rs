@@ -1,14 +1,13 @@
 //! Text to token ids and back, over the `tokenizers` crate: Hugging Face's `tokenizer.json`.
 
-mod chatml;
 mod specials;
 mod spelling;
 mod train;
 
-pub use chatml::{Message, chatml};
 pub use specials::Specials;
 pub use train::train_bpe;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -55,7 +54,13 @@ impl Tokenizer {
             beside("special_tokens_map.json")?,
         ];
         let configs: Vec<Value> = configs.into_iter().flatten().collect();
-        Self::read(&files::read(&file)?, &configs).with_context(|| file.display().to_string())
+        let mut tokenizer = Self::read(&files::read(&file)?, &configs)
+            .with_context(|| file.display().to_string())?;
+        let template = file.with_file_name("chat_template.jinja");
+        if template.exists() {
+            tokenizer.chat_template = Some(files::read_text(&template)?);
+        }
+        Ok(tokenizer)
     }
 
     /// Reads the content of a `tokenizer.json`; special tokens are found by their usual names.
@@ -72,7 +77,7 @@ impl Tokenizer {
         tokenizer.specials = Specials::find(&tokenizer.inner, &json, configs)?;
         tokenizer.chat_template = configs
             .iter()
-            .find_map(|config| config.get("chat_template")?.as_str().map(str::to_owned));
+            .find_map(|config| named_template(config.get("chat_template")?));
         Ok(tokenizer)
     }
 
@@ -165,7 +170,15 @@ impl Tokenizer {
         added.get(&id).is_some_and(|token| token.special)
     }
 
-    /// The Jinja chat template of `tokenizer_config.json`, as text.
+    /// The special tokens by the names that chat templates use: `bos_token`, `eos_token`, …
+    pub fn special_tokens(&self) -> BTreeMap<String, String> {
+        let named = self.specials.named().into_iter();
+        named
+            .filter_map(|(name, id)| Some((name.to_owned(), self.token(id?)?)))
+            .collect()
+    }
+
+    /// The Jinja chat template of `chat_template.jinja` or `tokenizer_config.json`, as text.
     pub fn chat_template(&self) -> Option<&str> {
         self.chat_template.as_deref()
     }
@@ -178,12 +191,11 @@ impl Tokenizer {
     /// The content of `tokenizer_config.json` that [`load`](Self::load) reads back.
     pub fn config_json(&self) -> String {
         let mut config = serde_json::Map::new();
-        for (key, id) in self.specials.named() {
-            config.extend(
-                id.and_then(|id| self.token(id))
-                    .map(|t| (key.into(), t.into())),
-            );
-        }
+        config.extend(
+            self.special_tokens()
+                .into_iter()
+                .map(|(key, token)| (key, token.into())),
+        );
         let template = self.chat_template.as_deref();
         config.extend(template.map(|t| ("chat_template".to_owned(), t.into())));
         format!("{:#}", Value::Object(config))
@@ -195,6 +207,16 @@ impl Tokenizer {
             "token id {id} is outside of the vocabulary of {size}"
         ))
     }
+}
+
+/// A template, or the one called `default` of a list of `{name, template}`.
+fn named_template(value: &Value) -> Option<String> {
+    let named = |item: &&Value| item.get("name").and_then(Value::as_str) == Some("default");
+    let text = match value.as_array() {
+        Some(list) => list.iter().find(named)?.get("template")?,
+        None => value,
+    };
+    text.as_str().map(str::to_owned)
 }
 
 fn foreign(error: tokenizers::Error) -> Error {

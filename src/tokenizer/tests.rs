@@ -160,14 +160,6 @@ fn smollm2_as_in_python() {
         assert_eq!(tokenizer.decode(&got, true).unwrap(), case["skip"]);
     }
     let system = "You are a helpful AI assistant named SmolLM, trained by Hugging Face";
-    let question = Message::new("user", "What is the capital of France?");
-    let chat = &reference["greedy"][0];
-    let prompt = chatml(&[question], Some(system), true);
-    assert_eq!(prompt, chat["prompt"].as_str().unwrap());
-    assert_eq!(
-        tokenizer.encode(&prompt, true).unwrap(),
-        ids(&chat["prompt_ids"])
-    );
     for case in reference["greedy"].as_array().unwrap() {
         let text = tokenizer.decode(&ids(&case["new_ids"]), false).unwrap();
         assert_eq!(text, case["text"]);

@@ -4,6 +4,7 @@ use super::registry::Topic;
 
 mod basics;
 mod bundles;
+mod chat;
 mod compression;
 mod evaluation;
 mod files;
@@ -26,6 +27,7 @@ pub(super) const TOPICS: &[Topic] = &[
     basics::TOPIC,
     models::TOPIC,
     bundles::TOPIC,
+    chat::TOPIC,
     logits::TOPIC,
     tracing::TOPIC,
     graphs::TOPIC,

@@ -7,7 +7,7 @@ use rhai::{Array, Dynamic, Map};
 
 use super::logits::Logits;
 use super::samples::{SAMPLING, from_rollouts, sampling};
-use crate::diag::{Context as _, Interrupt, Result};
+use crate::diag::{Interrupt, Result};
 use crate::engine::apple::{AppleOptions, ComputeUnits};
 use crate::engine::device;
 use crate::engine::portable::{Passes, Precision};
@@ -18,7 +18,6 @@ use crate::host::{
 use crate::models::{CoreMLModelWrapper, EngineChoice, LoadOptions, embedded};
 use crate::package::{Feature, FeatureKind};
 use crate::report::{Display, Table};
-use crate::tokenizer::{Message, chatml};
 
 pub(super) const TOPIC: Topic = Topic {
     name: "models",
@@ -136,13 +135,6 @@ fn functions() -> Vec<ScriptFn> {
             .details("Each is a map: prompt, completion (text), ids, logprobs, ended. One prompt gives one map.")
             .example("load(\"embedded:student\").generate(\"the soup\", #{temperature: 0.0, max_new_tokens: 1}).ids.len()", "1")
             .run(generate),
-        method::<Model>("chat", "The answer to a message, greedy unless told otherwise (ChatML template).")
-            .param("message", Kind::Text, "What the user says.")
-            .options(SAMPLING)
-            .options(&[Key::text("system", "", "What the system message says.")])
-            .returns("string")
-            .example("type_of(load(\"embedded:student\").chat(\"hi\", #{max_new_tokens: 1}))", "\"string\"")
-            .run(chat),
     ]
 }
 
@@ -347,28 +339,4 @@ pub(super) fn tell(call: &Call, remarks: impl IntoIterator<Item = String>) {
     for remark in remarks {
         call.host.show(Display::Text(format!("note: {remark}")));
     }
-}
-
-fn chat(call: &mut Call) -> Result<String> {
-    let model = call.receiver::<Model>()?.0;
-    let tokenizer = model.tokenizer()?.clone();
-    let mut sampling = sampling(call, &tokenizer)?;
-    if !call.options.given("temperature") {
-        sampling.temperature = 0.0;
-    }
-    let (system, message): (String, String) = (call.options.get("system")?, call.get("message")?);
-    let system = Some(system.as_str()).filter(|text| !text.is_empty());
-    let prompt = chatml(&[Message::new("user", message)], system, true);
-    let prompt = tokenizer.encode(&prompt, false)?;
-    let mut progress = call.host.progress("chat", sampling.max_new_tokens as u64);
-    let mut done = 0;
-    let rollouts = model
-        .generate(&[prompt], &sampling, &mut |_| {
-            progress.set(done, "");
-            done += 1;
-        })
-        .context("chat")?;
-    drop(progress);
-    tell(call, model.remark());
-    tokenizer.decode(rollouts[0].text_ids(), true)
 }
