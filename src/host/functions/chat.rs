@@ -108,7 +108,7 @@ fn functions() -> Vec<ScriptFn> {
             .returns("string")
             .example(
                 "load(\"embedded:student\").template().render([#{role: \"user\", content: \"hi\"}])",
-                "\"<|im_start|>user\\nhi<|im_end|>\\n\"",
+                "`<|im_start|>user\nhi<|im_end|>\n`",
             )
             .run(|call| Ok(rendered(call)?.1.text)),
         method::<ChatTemplate>("encode", "The token ids of a conversation, and which of them the assistant wrote.")
@@ -116,7 +116,7 @@ fn functions() -> Vec<ScriptFn> {
             .options(RENDER)
             .returns("map")
             .details("mask is () if the template has no generation blocks.")
-            .example("load(\"embedded:student\").template().encode(\"hi\").mask", "()")
+            .example("load(\"embedded:student\").template().encode(\"hi\").ids.len() > 0", "true")
             .run(encode),
         method::<ChatTemplate>("show", "The tokens of a conversation; what the assistant wrote stands out.")
             .param(name, kind, summary)
@@ -170,10 +170,10 @@ fn rendered(call: &Call) -> Result<(ChatTemplate, Rendered)> {
     if let Some(tools) = call.options.get::<Option<Dynamic>>("tools")? {
         conversation.tools = list(&tools).context("option \"tools\"")?;
     }
-    if let Some(variables) = call.options.get::<Option<Map>>("variables")? {
-        if let Json::Object(variables) = json(&variables.into())? {
-            conversation.variables = variables;
-        }
+    if let Some(variables) = call.options.get::<Option<Map>>("variables")?
+        && let Json::Object(variables) = json(&variables.into())?
+    {
+        conversation.variables = variables;
     }
     let rendered = receiver.template.render(&conversation)?;
     Ok((receiver, rendered))
