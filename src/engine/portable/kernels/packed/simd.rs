@@ -48,6 +48,10 @@ impl Kernel {
     }
 
     /// The product of `x` with a panel in f32: `rows` lines of `y`.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(unused_variables, reason = "no kernel is known here")
+    )]
     pub fn full(self, x: Block, panel: &[f32], y: &mut [f32; ROWS * PANEL]) {
         check(x, panel.len());
         #[cfg(target_arch = "x86_64")]
@@ -61,6 +65,10 @@ impl Kernel {
     }
 
     /// The same with a panel in fp16, by its bits.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(unused_variables, reason = "no kernel is known here")
+    )]
     pub fn half(self, x: Block, panel: &[u16], y: &mut [f32; ROWS * PANEL]) {
         check(x, panel.len());
         #[cfg(target_arch = "x86_64")]
