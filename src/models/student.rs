@@ -136,6 +136,11 @@ impl StudentModel {
         }
     }
 
+    /// Why the program must be run whole at each sampled token; at the first call after that was found.
+    pub fn remark(&self) -> Option<String> {
+        self.policy.remark()
+    }
+
     /// One optimiser step. `loss` is asked once per micro-batch, with a policy whose weights carry
     /// gradients; the gradients add up as if it were one batch.
     ///

@@ -324,6 +324,7 @@ fn step(state: &TrainerState, call: &Call) -> Result<Metrics> {
         }
     };
     tell(call, student.model().news());
+    tell(call, student.remark());
     Ok(metrics)
 }
 
