@@ -397,8 +397,9 @@ def tighten_fp16(atol, rtol):
     original = np.testing.assert_allclose
 
     def assert_allclose(actual, desired, *args, **kwargs):
+        original(actual, desired, *args, **kwargs)  # some tests expect an AssertionError
         if kwargs.get("atol", 0) < 0.5 or kwargs.get("rtol", 0) < 0.05:
-            return original(actual, desired, *args, **kwargs)
+            return
         try:
             original(actual, desired, *args, **{**kwargs, "atol": atol, "rtol": rtol})
         except AssertionError as error:  # not AssertionError: coremltools would forgive it
