@@ -2,7 +2,7 @@
 //!
 //! Linear quantisation rounds to the nearest number and fits each block's scale (and offset) to the
 //! numbers by least squares; palettes are the k-means of their values; sparse weights keep the elements
-//! of a mask. Decoding is [`codec`](super::codec)'s, bit for bit what Core ML does.
+//! of a mask. Decoding is [`super::codec`]'s, bit for bit what Core ML does.
 
 mod clusters;
 mod describe;
