@@ -285,7 +285,7 @@ fn opset_number(opset: &str) -> u32 {
         .and_then(|n| n.parse::<u32>().ok())
     {
         Some(9) => 26,
-        Some(n) => n + 10,
+        Some(n) => n.saturating_add(10),
         None => opset.trim_start_matches("ios").parse().unwrap_or(18),
     }
 }
