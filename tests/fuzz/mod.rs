@@ -21,7 +21,7 @@ fn check(target: &str) {
         .into_iter()
         .filter(|seed| seed.target == target);
     let mut inputs: Vec<(String, Vec<u8>)> = seeds.map(|seed| (seed.name, seed.bytes)).collect();
-    for entry in fs::read_dir(corpus(target)).into_iter().flatten() {
+    for entry in fs::read_dir(corpus(target)).unwrap() {
         let path = entry.unwrap().path();
         inputs.push((path.display().to_string(), fs::read(path).unwrap()));
     }

@@ -38,6 +38,9 @@ pub(super) fn read(value: &TensorValue, dtype: DType, dims: &[Dim]) -> Result<Da
             v.values.iter().flat_map(|v| v.to_le_bytes()).collect()
         }
         Value::LongInts(v) if dtype.is_int() => integers(dtype, v.values.clone())?,
+        Value::Bytes(v) if dtype == DType::Bool => {
+            v.values.iter().map(|v| u8::from(*v != 0)).collect()
+        }
         Value::Bytes(v) if dtype != DType::String => unpack(dtype, dims, &v.values)?,
         _ => fail!("a tensor of {dtype} is stored as another type"),
     };
@@ -59,7 +62,11 @@ fn unpack(dtype: DType, dims: &[Dim], bytes: &[u8]) -> Result<Vec<u8>> {
         Dim::Fixed(size) => n.checked_mul(*size),
         _ => None,
     });
-    let count = declared.unwrap_or(most);
+    let Some(count) = declared else {
+        fail!(
+            "a tensor of {dtype} with extents {dims:?}: packed elements do not tell their number"
+        );
+    };
     if count > most {
         fail!("{count} elements of {dtype} were declared, but {most} are stored");
     }

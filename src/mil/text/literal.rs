@@ -121,6 +121,13 @@ impl Parser<'_> {
             let at = self.start();
             return Err(self.error(at, "a literal of unknown rank"));
         }
+        // The protobuf form has the elements alone, packed if they are below a byte.
+        let packed = dtype != DType::String && dtype.bits() < 8;
+        match dims.iter().filter(|dim| **dim == Dim::Unknown).count() {
+            0 => {}
+            1 if !packed && !dims.contains(&Dim::Fixed(0)) => {}
+            _ => return Err(self.error(self.start(), "a literal must tell its extents")),
+        }
         let mut elements = Elements {
             dtype,
             dims,

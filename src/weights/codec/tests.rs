@@ -29,6 +29,8 @@ fn affine_scales_along_its_axis() {
     check(&dense, &[2, 3], &[1.0, 4.0, 12.0, -4.0, -10.0, -512.0]);
     assert!(affine_dequantize(&data, &columns, &one, 0).is_err());
     assert!(affine_dequantize(&data, &columns, &one, 2).is_err());
+    let none = halves(&[0], &[]);
+    assert!(affine_dequantize(&data, &none, &none, 0).is_err());
 }
 
 #[test]
@@ -84,6 +86,10 @@ fn palettes_may_be_grouped_and_of_vectors() {
     assert!(lut_to_dense(&indices, &vectors, None).is_err());
     let short = halves(&[1, 1, 1, 1], &[1.0]);
     assert!(lut_to_dense(&indices, &short, None).is_err());
+    let empty = halves(&[1, 1, 2, 0], &[]);
+    assert!(lut_to_dense(&indices, &empty, Some(0)).is_err());
+    let wide = ints(DType::Int32, &[2, 3], &[0, 1, 1, 1, 0, 1]);
+    assert!(lut_to_dense(&wide, &grouped, None).is_err());
 }
 
 #[test]
