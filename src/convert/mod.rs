@@ -2,7 +2,9 @@
 
 mod builder;
 mod llama;
+mod source;
 mod tables;
 
 pub use builder::{Builder, Var};
 pub use llama::{Llama, LlamaConfig};
+pub use source::{Checkpoint, Tensors};
