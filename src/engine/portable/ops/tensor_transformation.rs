@@ -262,7 +262,10 @@ pub(in crate::engine::portable) fn reshaped(
             },
         });
     }
-    let known = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+    // Strides are counted of empty tensors as well, with their extents of 0 as 1.
+    let mut strides = shape.iter().map(|d| (*d).max(1));
+    let countable = strides.try_fold(1usize, usize::checked_mul).is_some();
+    let known = countable.then(|| shape.iter().product());
     match (open, known) {
         (None, Some(n)) if n == count => Ok(shape),
         (Some(i), Some(n)) if n > 0 && count.is_multiple_of(n) => {
