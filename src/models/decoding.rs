@@ -14,7 +14,7 @@ use crate::engine::device::scoped;
 use crate::engine::portable::increment::{Increment, Session, Want};
 use crate::engine::portable::{Bound, Precision};
 use crate::fail;
-use crate::generate::Decoder;
+use crate::generate::{Decoder, Way};
 use crate::numeric::Rng;
 
 /// How a model decodes.
@@ -186,6 +186,10 @@ pub struct Incremental<'a> {
 }
 
 impl Decoder for Incremental<'_> {
+    fn way(&self) -> Way {
+        Way::Increments
+    }
+
     fn next(&mut self, rows: &[(usize, &[u32])]) -> Result<Vec<Vec<f32>>> {
         scoped(|| self.advance(rows)).context("incremental decoding")
     }
