@@ -13,7 +13,7 @@
 //!  5  train
 //!  4  feedback
 //!  3  models → generate, objectives, optim    convert
-//!  2  engine {portable, apple}    graph
+//!  2  engine {portable, apple}    graph    verify
 //!  1  package → weights, mil    data, chat → tokenizer    report    runs
 //!  0  numeric, files → diag
 //! ```
@@ -33,6 +33,7 @@ pub mod weights;
 
 pub mod engine;
 pub mod graph;
+pub mod verify;
 
 pub mod convert;
 pub mod generate;

@@ -20,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("data", &["tokenizer", "files", "numeric", "diag"]),
     ("engine", &["package", "weights", "mil", "numeric", "diag"]),
     ("graph", &["mil", "numeric", "diag"]),
+    ("verify", &["report", "numeric", "diag"]),
     ("optim", &["numeric", "diag"]),
     ("objectives", &["engine", "numeric", "diag"]),
     ("generate", &["numeric", "diag"]),
@@ -40,7 +41,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "convert",
-        &["package", "tokenizer", "weights", "mil", "numeric", "diag"],
+        &[
+            "verify",
+            "package",
+            "tokenizer",
+            "weights",
+            "mil",
+            "numeric",
+            "diag",
+        ],
     ),
     (
         "feedback",
