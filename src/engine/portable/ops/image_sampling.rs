@@ -3,7 +3,7 @@
 use candle_core::{DType as Candle, Device, Tensor};
 
 use super::image_resizing::grid;
-use super::{Op, one, sample, smooth};
+use super::{Op, one, sample, shapes, smooth};
 use crate::diag::Result;
 use crate::engine::portable::batch::Batch;
 use crate::engine::portable::call::Call;
@@ -274,9 +274,7 @@ fn resample(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
         call.int("align_corners")? != 0,
     );
     let along = |i: usize, extent: usize| -> Result<Tensor> {
-        let axis = coordinates
-            .narrow(3, i, 1)?
-            .reshape((batch, rows * columns))?;
+        let axis = shapes::part(&coordinates, 3, i, 1)?.reshape((batch, rows * columns))?;
         pixels(&axis, mode, aligned, extent)
     };
     let seen = view(call)?.of(call, x, &along(1, height)?, &along(0, width)?)?;
@@ -309,7 +307,7 @@ fn affine(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let points = Tensor::from_vec(points, (rows * columns, 3), &Device::Cpu)?;
     let points = like(x, &points)?.t()?.contiguous()?;
     let along = |i: usize, extent: usize| -> Result<Tensor> {
-        let line = matrix.narrow(1, 3 * i, 3)?.contiguous()?;
+        let line = shapes::part(&matrix, 1, 3 * i, 3)?.contiguous()?;
         pixels(&line.matmul(&points)?, mode, aligned, extent)
     };
     let seen = view(call)?.of(call, x, &along(1, height)?, &along(0, width)?)?;
@@ -411,13 +409,12 @@ fn boxes(call: &Call, x: &Tensor, batch: usize) -> Result<(Tensor, Vec<i64>, Opt
         }
         [count, 1, 5, 1, 1] => {
             let roi = roi.reshape((count, 5))?;
-            let images: Vec<f64> = roi
-                .narrow(1, 0, 1)?
+            let images: Vec<f64> = shapes::part(&roi, 1, 0, 1)?
                 .flatten_all()?
                 .to_dtype(Candle::F64)?
                 .to_vec1()?;
             let images = check(images.into_iter().map(|i| i as i64).collect())?;
-            Ok((roi.narrow(1, 1, 4)?.contiguous()?, images, Some(1)))
+            Ok((shapes::part(&roi, 1, 1, 4)?.contiguous()?, images, Some(1)))
         }
         _ => fail!("boxes are [N, 1, 4 or 5, 1, 1], got {:?}", roi.dims()),
     }
@@ -425,7 +422,7 @@ fn boxes(call: &Call, x: &Tensor, batch: usize) -> Result<(Tensor, Vec<i64>, Opt
 
 /// Start and end of the boxes, each `[N, 1]`, along the height and along the width.
 fn sides(call: &Call, boxes: &Tensor) -> Result<[[Tensor; 2]; 2]> {
-    let column = |i: usize| -> Result<Tensor> { Ok(boxes.narrow(1, i, 1)?) };
+    let column = |i: usize| -> Result<Tensor> { shapes::part(boxes, 1, i, 1) };
     let corners = |i: usize| -> Result<[Tensor; 2]> { Ok([column(i)?, column(i + 2)?]) };
     let centred = |i: usize| -> Result<[Tensor; 2]> {
         let (centre, half) = (column(i)?, column(i + 2)?.affine(0.5, 0.0)?);

@@ -198,7 +198,7 @@ fn local_response_norm(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
     let padded = x.sqr()?.pad_with_zeros(axis, before, after)?;
     let mut sum = x.zeros_like()?;
     for offset in 0..=before + after {
-        sum = (sum + padded.narrow(axis, offset, channels)?)?;
+        sum = (sum + shapes::part(&padded, axis, offset, channels)?)?;
     }
     let scale = (sum.affine(alpha / size as f64, k)?.log()? * -beta)?.exp()?;
     one((x * scale)?)

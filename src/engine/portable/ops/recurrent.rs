@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::activation::{Relu, Sigmoid, SigmoidHard, Softplus, Softsign};
 use super::elementwise_unary::{Clip, Tanh};
-use super::{Op, sample, smooth};
+use super::{Op, sample, shapes, smooth};
 use crate::diag::Result;
 use crate::engine::portable::batch::Batch;
 use crate::engine::portable::call::Call;
@@ -124,17 +124,18 @@ impl<'c> Layer<'c> {
 
     /// The `i`-th block of `gates`.
     fn gate(&self, gates: &Tensor, i: usize) -> Result<Tensor> {
-        Ok(gates.narrow(1, i * self.hidden, self.hidden)?)
+        shapes::part(gates, 1, i * self.hidden, self.hidden)
     }
 
     /// The part of an initial state that belongs to this direction.
-    fn initial(&self, call: &Call, name: &str, part: usize) -> Result<Tensor> {
+    fn initial(&self, call: &Call, name: &str, direction: usize) -> Result<Tensor> {
         let state = call.floats(name)?;
         let batch = self.input.dims()[1];
         match state.dims() {
-            [b, width] if *b == batch && *width >= (part + 1) * self.hidden => Ok(state
-                .narrow(1, part * self.hidden, self.hidden)?
-                .contiguous()?),
+            [b, width] if *b == batch && *width >= (direction + 1) * self.hidden => {
+                let own = shapes::part(state, 1, direction * self.hidden, self.hidden)?;
+                Ok(own.contiguous()?)
+            }
             dims => fail!(
                 "\"{name}\" has shape {dims:?}, expected {batch} rows of {}",
                 self.hidden
@@ -231,7 +232,7 @@ impl<'c> Lstm<'c> {
             None => Ok(gate),
             Some(weights) => {
                 let hidden = self.layer.hidden;
-                let weights = weights.narrow(0, i * hidden, hidden)?;
+                let weights = shapes::part(weights, 0, i * hidden, hidden)?;
                 Ok((gate + cell.broadcast_mul(&weights)?)?)
             }
         }
@@ -264,7 +265,7 @@ fn gru(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
         let recurrent = match after {
             true => (reset * layer.gate(&hidden, 1)?)?,
             false => {
-                let weight = layer.hidden_weight.narrow(0, n, n)?;
+                let weight = shapes::part(layer.hidden_weight, 0, n, n)?;
                 kernels::matmul(&(reset * &h)?, &weight, true)?
             }
         };
