@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rhai::EvalAltResult;
+use rhai::{Dynamic, EvalAltResult};
 
 use super::provenance::{OpenRuns, Provenance};
 use super::registry::Registry;
@@ -72,6 +72,8 @@ struct Inner {
     provenance: Provenance,
     runs: OpenRuns,
     progress: AtomicU64,
+    /// What an interrupted function had done so far.
+    unfinished: Mutex<Option<Dynamic>>,
     /// The failure of a script function that Rust code called: our words for it, and the engine's own error.
     script_error: Mutex<Option<(String, Box<EvalAltResult>)>>,
 }
@@ -102,6 +104,7 @@ impl Host {
             provenance: setup.provenance,
             runs: OpenRuns::default(),
             progress: AtomicU64::new(0),
+            unfinished: Mutex::new(None),
             script_error: Mutex::new(None),
         }))
     }
@@ -228,6 +231,16 @@ impl Host {
     /// Draws from the session's random stream.
     pub fn draw<T>(&self, draw: impl FnOnce(&mut Rng) -> T) -> T {
         draw(&mut lock(&self.0.random).1)
+    }
+
+    /// Keeps what a function has done before the user interrupted it.
+    pub fn keep_unfinished(&self, value: Dynamic) {
+        *lock(&self.0.unfinished) = Some(value);
+    }
+
+    /// What an interrupted function had done.
+    pub fn take_unfinished(&self) -> Option<Dynamic> {
+        lock(&self.0.unfinished).take()
     }
 
     /// Keeps the engine's error behind one of ours, which has no room for its call stack.

@@ -8,6 +8,8 @@ use crate::report::Display;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     Show(Display),
+    /// Text that goes on where the last ended, on the same line.
+    Write(String),
     Progress(Update),
 }
 
@@ -22,6 +24,8 @@ pub struct Update {
     pub total: u64,
     /// The latest figures.
     pub message: String,
+    /// What is being written, for those who can see it grow.
+    pub text: String,
     pub finished: bool,
 }
 
@@ -64,6 +68,7 @@ impl Progress {
             done: 0,
             total,
             message: String::new(),
+            text: String::new(),
             finished: false,
         };
         sink.show(Event::Progress(update.clone()));
@@ -75,6 +80,12 @@ impl Progress {
         self.update.done = done;
         self.update.message = message.into();
         self.sink.show(Event::Progress(self.update.clone()));
+    }
+
+    /// `done` steps are done, and the text has grown to this.
+    pub fn write(&mut self, done: u64, text: &str) {
+        self.update.text = text.to_owned();
+        self.set(done, "");
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod dumb;
 mod edit;
+mod growing;
 mod highlight;
 mod magic;
 mod terminal;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
+use super::growing::{Line, tail};
 use crate::host::{Event, Sink, Update};
 use crate::report::{self, Display};
 
@@ -20,6 +21,7 @@ pub struct Terminal {
     utf8: bool,
     live: Option<MultiProgress>,
     running: Mutex<BTreeMap<u64, Running>>,
+    growing: Mutex<Line>,
 }
 
 struct Running {
@@ -40,6 +42,7 @@ impl Terminal {
             colour_errors: io::stderr().is_terminal() && !plain,
             live: live.then(bars),
             running: Mutex::default(),
+            growing: Mutex::default(),
         }
     }
 
@@ -65,10 +68,25 @@ impl Terminal {
 
     /// A line on the standard output. A reader that has gone away ends the program, as it does other filters.
     pub fn line(&self, text: &str) {
+        let before = self.growing().end();
+        self.out(&format!("{before}{text}\n"));
+    }
+
+    /// Text that goes on where the last ended. While bars stand below, it comes by lines.
+    fn write(&self, text: &str) {
+        let bars = self.live.is_some() && !self.running().is_empty();
+        let ready = match io::stdout().is_terminal() {
+            true => self.growing().add(&report::harmless(text), bars),
+            false => self.growing().add(text, bars),
+        };
+        self.out(&ready);
+    }
+
+    fn out(&self, text: &str) {
         self.aside(|| {
-            let mut out = std::io::stdout().lock();
-            let written = writeln!(out, "{text}").and_then(|()| out.flush());
-            if written.is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+            let mut out = io::stdout().lock();
+            let written = write!(out, "{text}").and_then(|()| out.flush());
+            if written.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
                 std::process::exit(0);
             }
         });
@@ -137,6 +155,10 @@ impl Terminal {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn growing(&self) -> MutexGuard<'_, Line> {
+        self.growing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn progress(&self, update: &Update) {
         let mut running = self.running();
         let started = || Running {
@@ -147,7 +169,7 @@ impl Terminal {
         match &work.bar {
             Some(bar) => {
                 bar.set_position(update.done);
-                bar.set_message(update.message.clone());
+                bar.set_message(message(update));
             }
             None => {
                 let tenth = (update.done * 10).checked_div(update.total).unwrap_or(0);
@@ -237,6 +259,21 @@ fn bar(update: &Update) -> ProgressBar {
         .with_prefix(update.label.clone())
 }
 
+/// The latest figures, or below the bar the end of the text that grows.
+fn message(update: &Update) -> String {
+    if update.text.is_empty() {
+        return update.message.clone();
+    }
+    let (rows, _) = console::Term::stderr().size();
+    let room = usize::from(rows / 2).max(1);
+    let text = tail(
+        &report::harmless(&update.text),
+        columns().saturating_sub(4),
+        room,
+    );
+    format!("{}\n{text}", update.message)
+}
+
 fn plain(update: &Update) -> String {
     let count = match update.total {
         0 => update.done.to_string(),
@@ -257,6 +294,7 @@ impl Sink for Terminal {
     fn show(&self, event: Event) {
         match event {
             Event::Show(display) => self.display(&display),
+            Event::Write(text) => self.write(&text),
             Event::Progress(update) => self.progress(&update),
         }
     }

@@ -14,7 +14,7 @@ mod tokens;
 pub use number::{format_bytes, format_number};
 pub use plot::{Plot, Series};
 pub use table::{Align, Cell, Column, Table};
-pub use text::{bar, sparkline, visible, visible_bytes};
+pub use text::{bar, harmless, sparkline, visible, visible_bytes};
 pub use tokens::Tokens;
 
 /// What the reader's screen can show.

@@ -30,7 +30,7 @@ pub fn visible_bytes(bytes: &[u8]) -> String {
 }
 
 /// `text` with everything but line ends and tabs harmless to a terminal; those stay.
-pub(super) fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -64,7 +64,8 @@ pub(crate) struct Sources {
 /// What came of an evaluation.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The value; `()` after a failure, or if a `;` ends the code.
+    /// The value; `()` after a failure, or if a `;` ends the code. Of interrupted work that keeps what it
+    /// has, that.
     pub value: Dynamic,
     pub problem: Option<Diagnostic>,
     /// The script wants to leave with this code.
@@ -175,6 +176,7 @@ impl Session {
     pub fn eval_named(&mut self, name: &str, code: &str) -> Outcome {
         self.host.interrupt().store(false, Ordering::Relaxed);
         self.host.take_exit();
+        self.host.take_unfinished();
         let start = self.host.clock().elapsed();
         self.sources.texts.insert(name.into(), code.into());
         let taken = |name: &str| self.scope.contains(name);
@@ -187,6 +189,10 @@ impl Session {
         let (value, problem) = match result {
             Ok(value) => (value, None),
             Err(_) if exit.is_some() => (Dynamic::UNIT, None),
+            Err(problem) if problem.problem == Problem::Interrupted => {
+                let unfinished = self.host.take_unfinished();
+                (unfinished.unwrap_or(Dynamic::UNIT), Some(*problem))
+            }
             Err(problem) => (Dynamic::UNIT, Some(*problem)),
         };
         let elapsed = self.host.clock().elapsed().saturating_sub(start);

@@ -3,13 +3,16 @@
 mod specials;
 mod spelling;
 mod train;
+mod vocabulary;
 
 pub use specials::Specials;
 pub use train::train_bpe;
+pub use vocabulary::Vocabulary;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -24,12 +27,16 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     spelling: Spelling,
     specials: Specials,
+    /// Tokens that end an answer besides the end-of-sequence token.
+    ends: Vec<u32>,
     chat_template: Option<String>,
+    vocabulary: OnceLock<Arc<Vocabulary>>,
 }
 
 impl Tokenizer {
     /// Loads a `tokenizer.json`, or the one in a folder; `tokenizer_config.json` and
-    /// `special_tokens_map.json` beside it say which tokens are special.
+    /// `special_tokens_map.json` beside it say which tokens are special, `generation_config.json` which
+    /// end an answer.
     pub fn load(path: &Path) -> Result<Self> {
         let file = if path.is_dir() {
             path.join("tokenizer.json")
@@ -56,6 +63,9 @@ impl Tokenizer {
         let configs: Vec<Value> = configs.into_iter().flatten().collect();
         let mut tokenizer = Self::read(&files::read(&file)?, &configs)
             .with_context(|| file.display().to_string())?;
+        if let Some(config) = beside("generation_config.json")? {
+            tokenizer.ends = ends(&config);
+        }
         let template = file.with_file_name("chat_template.jinja");
         if template.exists() {
             tokenizer.chat_template = Some(files::read_text(&template)?);
@@ -88,7 +98,9 @@ impl Tokenizer {
         Ok(Self {
             spelling: Spelling::of(json),
             specials: Specials::find(&inner, json, &[])?,
+            ends: Vec::new(),
             chat_template: None,
+            vocabulary: OnceLock::new(),
             inner,
         })
     }
@@ -150,6 +162,24 @@ impl Tokenizer {
         })
     }
 
+    /// The bytes of every token; those of special tokens, which [`decode`](Self::decode) can skip, are none.
+    pub fn vocabulary(&self) -> &Arc<Vocabulary> {
+        self.vocabulary.get_or_init(|| {
+            let added = self.inner.get_added_tokens_decoder();
+            let piece = |id| match added.get(&id) {
+                Some(token) if token.special => Vec::new(),
+                Some(token) => token.content.clone().into_bytes(),
+                None => self
+                    .token(id)
+                    .map_or_else(Vec::new, |token| self.spelling.bytes(&token)),
+            };
+            let last = self.inner.get_vocab(true).into_values().max();
+            Arc::new(Vocabulary::new(
+                last.map_or(0..0, |last| 0..last + 1).map(piece),
+            ))
+        })
+    }
+
     /// The id of a token as the vocabulary spells it.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
@@ -162,6 +192,18 @@ impl Tokenizer {
 
     pub fn specials(&self) -> &Specials {
         &self.specials
+    }
+
+    /// The tokens that end what a model writes: the end-of-sequence token, and those of
+    /// `generation_config.json`.
+    pub fn ends(&self) -> Vec<u32> {
+        let mut ends: Vec<u32> = self.specials.eos.into_iter().collect();
+        ends.extend(
+            self.ends
+                .iter()
+                .filter(|id| Some(**id) != self.specials.eos),
+        );
+        ends
     }
 
     /// Whether decoding can skip this token.
@@ -207,6 +249,17 @@ impl Tokenizer {
             "token id {id} is outside of the vocabulary of {size}"
         ))
     }
+}
+
+/// The `eos_token_id` of a `generation_config.json`: one or a list.
+fn ends(config: &Value) -> Vec<u32> {
+    let ids = match config.get("eos_token_id") {
+        Some(Value::Array(ids)) => ids.as_slice(),
+        Some(id) => std::slice::from_ref(id),
+        None => &[],
+    };
+    let id = |id: &Value| id.as_u64()?.try_into().ok();
+    ids.iter().filter_map(id).collect()
 }
 
 /// A template, or the one called `default` of a list of `{name, template}`.

@@ -169,8 +169,8 @@ impl GrpoTrainer {
                     .copied()
                     .unwrap_or_default()
                     .to_owned(),
-                completion: tokenizer.decode(rollout.text_ids(), true)?,
-                ended: rollout.finish == Finish::Eos,
+                completion: rollout.text(tokenizer.vocabulary()),
+                ended: rollout.finish.is_end(),
             })
         };
         rollouts.iter().map(sample).collect()

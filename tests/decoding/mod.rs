@@ -2,6 +2,7 @@
 
 mod models;
 mod programs;
+mod texts;
 
 use rlaif_repl::diag::Result;
 use rlaif_repl::generate::NextLogits;

@@ -23,7 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("verify", &["report", "numeric", "diag"]),
     ("optim", &["numeric", "diag"]),
     ("objectives", &["engine", "numeric", "diag"]),
-    ("generate", &["numeric", "diag"]),
+    ("generate", &["tokenizer", "numeric", "diag"]),
     (
         "models",
         &[

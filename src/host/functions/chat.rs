@@ -6,7 +6,8 @@ use rhai::{Array, Dynamic, Map};
 use serde_json::Value as Json;
 
 use super::models::{Model, ids_to_script, tell};
-use super::samples::{SAMPLING, sampling};
+use super::sampling::{SAMPLING, sampling};
+use super::writing::{WRITING, write};
 use crate::chat::{Clock, Conversation, Encoded, Rendered, Template};
 use crate::diag::{Context as _, Error, Result};
 use crate::fail;
@@ -127,6 +128,7 @@ fn functions() -> Vec<ScriptFn> {
         method::<Model>("chat", "The answer to a message or a conversation, greedy unless told otherwise.")
             .param(name, kind, summary)
             .options(SAMPLING)
+            .options(WRITING)
             .options(&[Key::text("system", "", "What the system message says.")])
             .returns("string")
             .example("type_of(load(\"embedded:student\").chat(\"hi\", #{max_new_tokens: 1}))", "\"string\"")
@@ -213,7 +215,7 @@ fn show(call: &mut Call) -> Result<TokenView> {
     Ok(TokenView(Arc::new(Tokens { title, items })))
 }
 
-fn chat(call: &mut Call) -> Result<String> {
+fn chat(call: &mut Call) -> Result<Dynamic> {
     let model = call.receiver::<Model>()?;
     let template = template(&model)?;
     let mut conversation = conversation(call, true)?;
@@ -231,19 +233,11 @@ fn chat(call: &mut Call) -> Result<String> {
         .render(&conversation)?
         .encode(&template.tokenizer)?
         .ids;
-    let mut progress = call.host.progress("chat", sampling.max_new_tokens as u64);
-    let mut done = 0;
-    let rollouts = model
-        .0
-        .generate(&[prompt], &sampling, &mut |_| {
-            progress.set(done, "");
-            done += 1;
-        })
-        .context("chat")?;
-    drop(progress);
+    let written = write(call, &*model.0, &[prompt], &sampling)?;
     tell(call, model.0.remark());
     tell(call, model.0.news());
-    template.tokenizer.decode(rollouts[0].text_ids(), true)
+    let answer = written.rollouts[0].text(template.tokenizer.vocabulary());
+    written.give(call.host, answer)
 }
 
 /// An array of maps, or JSON text of one.

@@ -17,10 +17,12 @@ mod progress;
 mod random;
 mod runs;
 mod samples;
+mod sampling;
 mod students;
 mod text;
 mod tracing;
 mod training;
+mod writing;
 
 /// Every topic, in the order of the help.
 pub(super) const TOPICS: &[Topic] = &[

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rhai::{Array, Dynamic, Map};
+use rhai::{Array, Dynamic};
 
 use super::logits::Logits;
-use super::samples::{SAMPLING, from_rollouts, sampling};
+use super::samples::{PROMPTS, Prompts, from_rollouts};
+use super::sampling::{SAMPLING, sampling};
+use super::writing::{WRITING, write};
 use crate::diag::{Interrupt, Result};
 use crate::engine::apple::{AppleOptions, ComputeUnits};
 use crate::engine::device;
@@ -86,6 +88,16 @@ const LOAD: &[Key] = &[
     ),
 ];
 
+/// What `generate` tells beyond its first sentence.
+pub(super) const GENERATE: &str = "\
+Each is a map: prompt, completion (text), prompt_ids, ids, logprobs, ended, finish, decoding. One prompt gives one map. \
+ids is what was sampled, with the end-of-sequence token or the tokens of a stop string; completion ends before them. \
+logprobs are those of the model itself at this temperature (greedy: at 1), before penalties, bias, constraint and truncation. \
+ended tells whether it came to an end of its own; finish tells how: eos, stop, complete (all that choices or regex allow), \
+length, unfinished. decoding tells what is kept of the past: states, explicit cache, increments or recompute. \
+The options are applied in the order of transformers: bias, penalties, choices or regex, temperature, top_k, top_p, min_p. \
+Ctrl-C keeps what came: it is the result of the cell.";
+
 fn functions() -> Vec<ScriptFn> {
     vec![
         function("load", "Loads a Core ML language model with its tokenizer.")
@@ -129,10 +141,11 @@ fn functions() -> Vec<ScriptFn> {
             .example("[load(\"embedded:student\").forward(\"the soup was\").top(1)]", "[Table(1 row, 7 columns)]")
             .run(forward),
         method::<Model>("generate", "Continuations of prompts, sampled token by token.")
-            .param("prompts", Kind::Either(&[Kind::Text, Kind::Array]), "A text, or an array of texts.")
+            .param("prompts", PROMPTS, "A text or its token ids, or an array of such.")
             .options(SAMPLING)
+            .options(WRITING)
             .returns("array")
-            .details("Each is a map: prompt, completion (text), ids, logprobs, ended. One prompt gives one map.")
+            .details(GENERATE)
             .example("load(\"embedded:student\").generate(\"the soup\", #{temperature: 0.0, max_new_tokens: 1}).ids.len()", "1")
             .run(generate),
     ]
@@ -304,34 +317,14 @@ fn forward(call: &mut Call) -> Result<Logits> {
 
 fn generate(call: &mut Call) -> Result<Dynamic> {
     let model = call.receiver::<Model>()?.0;
-    let one = call.get::<String>("prompts").ok();
-    let prompts = match &one {
-        Some(prompt) => vec![prompt.clone()],
-        None => call.get::<Vec<String>>("prompts")?,
-    };
     let tokenizer = model.tokenizer()?.clone();
+    let prompts = Prompts::read(call, &tokenizer)?;
     let sampling = sampling(call, &tokenizer)?;
-    let ids: Vec<Vec<u32>> = prompts
-        .iter()
-        .map(|p| tokenizer.encode(p, true))
-        .collect::<Result<_>>()?;
-    let total = prompts.len();
-    let mut progress = call.host.progress("generate", total as u64);
-    let rollouts = model.generate(&ids, &sampling, &mut |open| {
-        progress.set((total - open) as u64, "");
-    })?;
-    drop(progress);
+    let written = write(call, &*model, &prompts.ids, &sampling)?;
     tell(call, model.remark());
     tell(call, model.news());
-    let mut maps: Vec<Map> = from_rollouts(&prompts, &rollouts, &tokenizer)?;
-    Ok(match one {
-        Some(_) => Dynamic::from_map(maps.remove(0)),
-        None => maps
-            .into_iter()
-            .map(Dynamic::from_map)
-            .collect::<Array>()
-            .into(),
-    })
+    let maps = from_rollouts(&prompts.texts, &written.rollouts, written.way, &tokenizer);
+    written.give(call.host, prompts.answer(maps))
 }
 
 /// Shows the user what is to be known of how texts were made.

@@ -1,89 +1,112 @@
-//! Sampled text between script and Rust: sampling options, and rollouts as maps.
+//! Sampled text between script and Rust: prompts, and rollouts as maps.
 
-use rhai::{Dynamic, Map};
+use rhai::{Array, Dynamic, Map};
 
 use super::models::ids_to_script;
 use crate::diag::Result;
 use crate::fail;
-use crate::generate::{Finish, Rollout, Sampling};
-use crate::host::{Call, Key, Kind};
+use crate::generate::{Finish, Rollout, Way};
+use crate::host::{Call, FromScript as _, Kind};
 use crate::tokenizer::Tokenizer;
 
-/// Options of everything that samples.
-pub(super) const SAMPLING: &[Key] = &[
-    Key::int("max_new_tokens", 64, "Tokens at most.").at_least(0.0),
-    Key::float("temperature", 1.0, "0 is greedy.").at_least(0.0),
-    Key::int("top_k", 0, "Only the k likeliest tokens; 0 is all.").at_least(0.0),
-    Key::float(
-        "top_p",
-        1.0,
-        "Only the likeliest tokens that hold this much probability.",
-    )
-    .between(1e-9, 1.0),
-    Key::float(
-        "min_p",
-        0.0,
-        "Only tokens this likely beside the likeliest.",
-    )
-    .between(0.0, 1.0),
-    Key::float(
-        "repetition_penalty",
-        1.0,
-        "Above 1, tokens already there get less likely.",
-    )
-    .at_least(1e-9),
-    Key::optional(
-        "seed",
-        Kind::Int,
-        "Where sampling starts; the session's seed if left out.",
-    ),
-];
+/// What can be continued: a text or its token ids, or an array of such.
+pub(super) const PROMPTS: Kind = Kind::Either(&[Kind::Text, Kind::Array]);
 
-/// Reads the options of [`SAMPLING`]; ends at the tokenizer's end-of-sequence token.
-pub(super) fn sampling(call: &Call, tokenizer: &Tokenizer) -> Result<Sampling> {
-    let options = &call.options;
-    let seed: Option<u64> = options.get("seed")?;
-    Ok(Sampling {
-        temperature: options.get("temperature")?,
-        top_k: options.get("top_k")?,
-        top_p: options.get("top_p")?,
-        min_p: options.get("min_p")?,
-        repetition_penalty: options.get("repetition_penalty")?,
-        max_new_tokens: options.get("max_new_tokens")?,
-        eos: tokenizer.specials().eos.into_iter().collect(),
-        seed: seed.unwrap_or_else(|| call.host.seed()),
-    })
+/// Prompts as the script gave them.
+pub(super) struct Prompts {
+    pub texts: Vec<String>,
+    pub ids: Vec<Vec<u32>>,
+    /// Whether it was one alone, not an array.
+    one: bool,
 }
 
-/// Each rollout as a map: prompt, completion, prompt_ids, ids, logprobs, ended.
+impl Prompts {
+    /// Reads the parameter "prompts".
+    pub fn read(call: &Call, tokenizer: &Tokenizer) -> Result<Self> {
+        let given: Dynamic = call.get("prompts")?;
+        let numbers = Vec::<i64>::from_script(&given, call.host);
+        let one = given.is_string() || numbers.is_some_and(|ids| !ids.is_empty());
+        let all = if one {
+            vec![given]
+        } else {
+            call.get("prompts")?
+        };
+        let mut prompts = Self {
+            texts: Vec::new(),
+            ids: Vec::new(),
+            one,
+        };
+        for (i, prompt) in all.iter().enumerate() {
+            let text = String::from_script(prompt, call.host);
+            let ids = Vec::<u32>::from_script(prompt, call.host);
+            let (text, ids) = match (text, ids) {
+                (Some(text), _) => (text.clone(), tokenizer.encode(&text, true)?),
+                (None, Some(ids)) => (tokenizer.decode(&ids, false)?, ids),
+                (None, None) => fail!("prompt {i} is neither a text nor an array of token ids"),
+            };
+            prompts.texts.push(text);
+            prompts.ids.push(ids);
+        }
+        Ok(prompts)
+    }
+
+    /// What came of each; of one alone, not in an array.
+    pub fn answer(&self, maps: Vec<Map>) -> Dynamic {
+        let mut maps: Array = maps.into_iter().map(Dynamic::from_map).collect();
+        match self.one && maps.len() == 1 {
+            true => maps.remove(0),
+            false => maps.into(),
+        }
+    }
+}
+
+/// Each rollout as a map.
 pub(super) fn from_rollouts(
     prompts: &[String],
     rollouts: &[Rollout],
+    way: Way,
     tokenizer: &Tokenizer,
-) -> Result<Vec<Map>> {
+) -> Vec<Map> {
     let map = |(prompt, rollout): (&String, &Rollout)| {
         let mut map = Map::new();
         let mut put = |name: &str, value: Dynamic| map.insert(name.into(), value);
         put("prompt", prompt.clone().into());
-        put(
-            "completion",
-            tokenizer.decode(rollout.text_ids(), true)?.into(),
-        );
+        put("completion", rollout.text(tokenizer.vocabulary()).into());
         put("prompt_ids", ids_to_script(&rollout.prompt).into());
         put("ids", ids_to_script(&rollout.completion).into());
-        let logprobs: rhai::Array = rollout
-            .logprobs
-            .iter()
-            .map(|p| Dynamic::from_float(*p))
-            .collect();
+        let logprobs = rollout.logprobs.iter().copied();
+        let logprobs: Array = logprobs.map(Dynamic::from_float).collect();
         put("logprobs", logprobs.into());
-        put("ended", (rollout.finish == Finish::Eos).into());
-        Ok(map)
+        if !rollout.likeliest.is_empty() {
+            let steps = rollout.likeliest.iter();
+            let steps: Array = steps.map(|step| likeliest(step, tokenizer)).collect();
+            put("top_logprobs", steps.into());
+        }
+        put("ended", rollout.finish.is_end().into());
+        put("finish", rollout.finish.name().into());
+        put("decoding", way.name().into());
+        map
     };
     prompts.iter().zip(rollouts).map(map).collect()
 }
 
-/// The rollout that a map of [`from_rollouts`] came from.
+/// The likeliest tokens of a step: token, id, logprob.
+fn likeliest(step: &[(u32, f64)], tokenizer: &Tokenizer) -> Dynamic {
+    let map = |(id, logprob): &(u32, f64)| {
+        let token = tokenizer.token_bytes(*id).unwrap_or_default();
+        Dynamic::from_map(Map::from([
+            (
+                "token".into(),
+                String::from_utf8_lossy(&token).into_owned().into(),
+            ),
+            ("id".into(), i64::from(*id).into()),
+            ("logprob".into(), (*logprob).into()),
+        ]))
+    };
+    step.iter().map(map).collect::<Array>().into()
+}
+
+/// The ids of a map of [`from_rollouts`].
 pub(super) fn to_rollout(map: &Map) -> Result<Rollout> {
     let ids = |name: &str| -> Result<Vec<u32>> {
         let array = map
@@ -102,14 +125,11 @@ pub(super) fn to_rollout(map: &Map) -> Result<Rollout> {
             }
         }
     };
-    let ended = map
-        .get("ended")
-        .and_then(|value| value.as_bool().ok())
-        .unwrap_or(false);
     Ok(Rollout {
         prompt: ids("prompt_ids")?,
         completion: ids("ids")?,
         logprobs: Vec::new(),
-        finish: if ended { Finish::Eos } else { Finish::Length },
+        likeliest: Vec::new(),
+        finish: Finish::Unfinished,
     })
 }

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rhai::Map;
+use rhai::{Dynamic, Map};
 
 use super::compression;
 use super::logits::Logits;
-use super::models::{Model, tell};
-use super::samples::{SAMPLING, from_rollouts, sampling, to_rollout};
+use super::models::{GENERATE, Model, tell};
+use super::samples::{PROMPTS, Prompts, from_rollouts, to_rollout};
+use super::sampling::{SAMPLING, sampling};
+use super::writing::{WRITING, write};
 use crate::diag::{Context as _, Result};
-use crate::generate::generate;
 use crate::host::{
     Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property,
 };
@@ -109,9 +110,11 @@ fn functions() -> Vec<ScriptFn> {
             .example("let s = student(load(\"embedded:student\"), #{rank: 1}); s.forward(\"the soup\").shape[0]", "2")
             .run(forward),
         method::<Student>("generate", "Continuations of prompts by the weights as they are now.")
-            .param("prompts", Kind::Array, "An array of texts.")
+            .param("prompts", PROMPTS, "A text or its token ids, or an array of such.")
             .options(SAMPLING)
+            .options(WRITING)
             .returns("array")
+            .details(GENERATE)
             .example("student(load(\"embedded:student\"), #{rank: 1}).generate([\"the soup\"], #{max_new_tokens: 1}).len()", "1")
             .run(generate_samples),
         method::<Student>("kl", "Mean distance from the starting weights on samples of its own, in nats per token.")
@@ -179,25 +182,17 @@ fn forward(call: &mut Call) -> Result<Logits> {
     Ok(Logits::new(ids, logits, Some(tokenizer)))
 }
 
-fn generate_samples(call: &mut Call) -> Result<Vec<Map>> {
+fn generate_samples(call: &mut Call) -> Result<Dynamic> {
     let student = call.receiver::<Student>()?;
     let tokenizer = student.tokenizer()?;
-    let prompts: Vec<String> = call.get("prompts")?;
-    let ids = prompts
-        .iter()
-        .map(|p| tokenizer.encode(p, true))
-        .collect::<Result<Vec<_>>>()?;
+    let prompts = Prompts::read(call, &tokenizer)?;
     let sampling = sampling(call, &tokenizer)?;
     let policy = student.lock().policy()?;
-    let mut progress = call.host.progress("generate", prompts.len() as u64);
-    let interrupt = call.host.interrupt().clone().into();
-    let rollouts = generate(&policy, &ids, &sampling, &interrupt, &mut |open| {
-        progress.set((prompts.len() - open) as u64, "");
-    })?;
-    drop(progress);
+    let written = write(call, &policy, &prompts.ids, &sampling)?;
     tell(call, policy.remark());
     tell(call, student.lock().model().news());
-    from_rollouts(&prompts, &rollouts, &tokenizer)
+    let maps = from_rollouts(&prompts.texts, &written.rollouts, written.way, &tokenizer);
+    written.give(call.host, prompts.answer(maps))
 }
 
 fn save(call: &mut Call) -> Result<Table> {

@@ -8,6 +8,7 @@ use rhai::{Dynamic, Map};
 use super::judges::{Judge, text_of};
 use super::models::tell;
 use super::runs::RunHandle;
+use super::sampling::{STOP, stop};
 use super::students::Student;
 use crate::diag::Result;
 use crate::fail;
@@ -195,6 +196,7 @@ const REWARD: Kind = Kind::Either(&[Kind::object::<Judge>(), Kind::Function]);
 const SAMPLING_OF_TRAINING: &[Key] = &[
     Key::int("max_new_tokens", 64, "Tokens of a completion at most.").at_least(1.0),
     Key::float("temperature", 1.0, "Of sampling and scoring.").at_least(1e-9),
+    STOP,
 ];
 
 fn schedule(call: &Call) -> Result<Schedule> {
@@ -290,7 +292,9 @@ fn grpo(call: &mut Call) -> Result<Trainer> {
         sampling: Sampling {
             temperature: options.get("temperature")?,
             max_new_tokens: options.get("max_new_tokens")?,
-            eos: tokenizer.specials().eos.into_iter().collect(),
+            eos: tokenizer.ends(),
+            stop: stop(call)?,
+            vocabulary: Some(tokenizer.vocabulary().clone()),
             ..Default::default()
         },
         loss,

@@ -64,6 +64,7 @@ impl Bench {
 fn printed(event: &Event) -> Option<String> {
     match event {
         Event::Show(rich) => Some(rich.render(&Terminal::default())),
+        Event::Write(text) => Some(text.clone()),
         Event::Progress(_) => None,
     }
 }
