@@ -7,4 +7,4 @@ mod tables;
 
 pub use builder::{Builder, Var};
 pub use llama::{Llama, LlamaConfig};
-pub use source::{Checkpoint, Tensors};
+pub use source::{Checkpoint, Tensors, open};

@@ -9,6 +9,7 @@ mod safetensors;
 pub mod stats;
 
 pub use array::Array;
+pub(crate) use array::elements;
 pub use dtype::DType;
 pub use json::{from_json, to_json};
 pub use packing::{pack, unpack};

@@ -1,5 +1,6 @@
 //! Text to token ids and back, over the `tokenizers` crate: Hugging Face's `tokenizer.json`.
 
+mod merges;
 mod specials;
 mod spelling;
 mod train;
@@ -81,6 +82,7 @@ impl Tokenizer {
     fn read(content: &[u8], configs: &[Value]) -> Result<Self> {
         let json: Value = serde_json::from_slice(content)
             .map_err(|error| Error::new(format!("not a tokenizer.json: {error}")))?;
+        merges::check(&json)?;
         let inner = tokenizers::Tokenizer::from_bytes(content)
             .map_err(|error| Error::new(format!("not a tokenizer.json: {error}")))?;
         let mut tokenizer = Self::wrap(inner, &json)?;

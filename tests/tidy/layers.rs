@@ -72,6 +72,7 @@ const HOMES: &[(&str, &[&str])] = &[
         "candle_core",
         &[
             "diag",
+            "convert/source/gguf",
             "engine",
             "optim",
             "objectives",

@@ -1,8 +1,11 @@
 //! A checkpoint: a language model's sizes, weights and tokenizer files, in Hugging Face's terms whatever
 //! kind of file they come from.
 
+mod gguf;
+
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
@@ -19,6 +22,11 @@ pub struct Checkpoint {
     /// Its weights by Hugging Face's names (`model.layers.0.self_attn.q_proj.weight`), in the layout that
     /// `transformers` keeps them in.
     pub tensors: Box<dyn Tensors>,
+}
+
+/// Opens what a model comes in: a GGUF file.
+pub fn open(path: &Path) -> Result<Checkpoint> {
+    gguf::open(path)
 }
 
 /// Weights that are read when they are asked for.
