@@ -6,6 +6,7 @@ mod cli;
 mod decoding;
 mod engine;
 mod examples;
+mod families;
 mod formats;
 mod fuzz;
 mod gradients;

@@ -22,7 +22,7 @@ impl Var {
         self.ty.dims().unwrap_or(&[])
     }
 
-    fn dtype(&self) -> DType {
+    pub fn dtype(&self) -> DType {
         self.ty.dtype().unwrap_or(DType::Fp32)
     }
 }
@@ -138,8 +138,21 @@ impl Builder {
         self.op(op, name, x.ty.clone(), &[("x", In::Var(x)), ("y", y)])
     }
 
-    /// `x · weightᵀ`, `weight` being `[out, in]`.
-    pub fn linear(&mut self, name: &str, x: &Var, weight: &Var) -> Result<Var> {
+    /// `x` as `dtype`; `x` itself if it is that.
+    pub fn cast(&mut self, name: &str, x: &Var, dtype: DType) -> Result<Var> {
+        if x.dtype() == dtype {
+            return Ok(x.clone());
+        }
+        let ty = Type::Tensor {
+            dtype,
+            dims: x.dims().to_vec(),
+        };
+        let inputs = [("x", In::Var(x)), ("dtype", In::Text(dtype.name()))];
+        self.op("cast", name, ty, &inputs)
+    }
+
+    /// `x · weightᵀ + bias`, `weight` being `[out, in]`.
+    pub fn linear(&mut self, name: &str, x: &Var, weight: &Var, bias: Option<&Var>) -> Result<Var> {
         let (Some(last), Some(out)) = (x.dims().last(), weight.dims().first()) else {
             fail!("linear \"{name}\" needs tensors");
         };
@@ -157,12 +170,9 @@ impl Builder {
             dtype: x.dtype(),
             dims,
         };
-        self.op(
-            "linear",
-            name,
-            ty,
-            &[("x", In::Var(x)), ("weight", In::Var(weight))],
-        )
+        let mut inputs = vec![("x", In::Var(x)), ("weight", In::Var(weight))];
+        inputs.extend(bias.map(|bias| ("bias", In::Var(bias))));
+        self.op("linear", name, ty, &inputs)
     }
 
     /// Swaps extents: result `i` is extent `perm[i]` of `x`.
@@ -197,6 +207,15 @@ impl Builder {
 
     /// A vector of integers: known extents and computed ones (`int32 [1]` each) side by side.
     pub fn shape(&mut self, name: &str, parts: &[In]) -> Result<Var> {
+        let known = parts.iter().map(|part| match part {
+            In::Int(n) => Some(*n as i32),
+            _ => None,
+        });
+        if let Some(known) = known.collect::<Option<Vec<i32>>>() {
+            let name = self.unique(name);
+            let array = Array::from_i32(vec![known.len()], &known)?;
+            return Ok(self.push_const(name, Value::array(array)));
+        }
         let mut vars = Vec::with_capacity(parts.len());
         for part in parts {
             vars.push(match part {

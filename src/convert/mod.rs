@@ -1,10 +1,14 @@
 //! Making ML Programs: a small builder of MIL and the model families described on it.
 
 mod builder;
+mod conversion;
+mod decoder;
+mod families;
 mod llama;
 mod source;
-mod tables;
 
 pub use builder::{Builder, Var};
+pub use conversion::{CONTEXT, ConvertOptions, convert};
+pub use decoder::Precision;
 pub use llama::{Llama, LlamaConfig};
 pub use source::{Checkpoint, Tensors, open};

@@ -14,4 +14,4 @@ pub use dtype::DType;
 pub use json::{from_json, to_json};
 pub use packing::{pack, unpack};
 pub use rng::Rng;
-pub use safetensors::{from_safetensors, to_safetensors};
+pub use safetensors::{SafetensorsIndex, from_safetensors, to_safetensors};

@@ -1,6 +1,7 @@
 //! Named arrays in the safetensors format (<https://huggingface.co/docs/safetensors>), both ways.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
@@ -39,10 +40,55 @@ const DTYPES: [(DType, Dtype); 21] = [
 pub fn from_safetensors(bytes: &[u8]) -> Result<BTreeMap<String, Array>> {
     let file = SafeTensors::deserialize(bytes).map_err(unreadable)?;
     let arrays = file.iter().map(|(name, view)| {
-        let array = read(&view).with_context(|| format!("tensor \"{name}\""))?;
+        let array = array(view.dtype(), view.shape(), view.data());
+        let array = array.with_context(|| format!("tensor \"{name}\""))?;
         Ok((name.to_owned(), array))
     });
     arrays.collect()
+}
+
+/// Where the tensors of a safetensors file lie, so that each can be read when it is asked for.
+pub struct SafetensorsIndex(BTreeMap<String, Entry>);
+
+struct Entry {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    place: Range<usize>,
+}
+
+impl SafetensorsIndex {
+    /// Of the file with the content `bytes`.
+    pub fn of(bytes: &[u8]) -> Result<Self> {
+        let file = SafeTensors::deserialize(bytes).map_err(unreadable)?;
+        let entry = |(name, view): (&str, TensorView)| {
+            let start = view.data().as_ptr() as usize - bytes.as_ptr() as usize;
+            let entry = Entry {
+                dtype: view.dtype(),
+                shape: view.shape().to_vec(),
+                place: start..start + view.data().len(),
+            };
+            (name.to_owned(), entry)
+        };
+        Ok(Self(file.iter().map(entry).collect()))
+    }
+
+    /// Name and shape of every tensor, by name.
+    pub fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        let entries = self.0.iter();
+        entries.map(|(name, entry)| (name.as_str(), entry.shape.as_slice()))
+    }
+
+    /// The tensor called `name`; `bytes` is the file that the index is of.
+    pub fn read(&self, bytes: &[u8], name: &str) -> Result<Array> {
+        let Some(entry) = self.0.get(name) else {
+            let known = self.0.keys().map(String::as_str);
+            return Err(Error::unknown("tensor", name, known));
+        };
+        let Some(bytes) = bytes.get(entry.place.clone()) else {
+            fail!("tensor \"{name}\" lies past the end of the file");
+        };
+        array(entry.dtype, &entry.shape, bytes).with_context(|| format!("tensor \"{name}\""))
+    }
 }
 
 /// The content of a safetensors file with `arrays`; the same arrays give the same bytes.
@@ -55,11 +101,11 @@ pub fn to_safetensors(arrays: &BTreeMap<String, Array>) -> Result<Vec<u8>> {
     serialize(views, None).map_err(|error| Error::new(error.to_string()))
 }
 
-fn read(view: &TensorView) -> Result<Array> {
-    let Some((dtype, _)) = DTYPES.iter().find(|(_, stored)| *stored == view.dtype()) else {
-        fail!("element type {} is not one of Core ML's", view.dtype());
+fn array(stored: Dtype, shape: &[usize], bytes: &[u8]) -> Result<Array> {
+    let Some((dtype, _)) = DTYPES.iter().find(|(_, known)| *known == stored) else {
+        fail!("element type {stored} is not one of Core ML's");
     };
-    Array::new(*dtype, view.shape().to_vec(), view.data().to_vec())
+    Array::new(*dtype, shape.to_vec(), bytes.to_vec())
 }
 
 fn view(array: &Array) -> Result<TensorView<'_>> {
@@ -85,6 +131,8 @@ mod tests {
             let array = Array::new(dtype, vec![2, 3], bytes).unwrap();
             let file = to_safetensors(&[("x".to_owned(), array.clone())].into()).unwrap();
             let read = &from_safetensors(&file).unwrap()["x"];
+            let index = SafetensorsIndex::of(&file).unwrap();
+            assert_eq!(index.read(&file, "x").unwrap(), *read);
             assert_eq!(read.to_f64s(), array.to_f64s(), "{dtype}");
             assert_eq!(read.shape(), array.shape());
             let (first, _) = DTYPES.iter().find(|(_, s)| *s == stored).unwrap();

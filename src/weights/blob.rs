@@ -1,12 +1,10 @@
 //! Reads weight files: mapped or embedded, every bound checked.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::ops::Deref;
 use std::path::Path;
 
-use memmap2::Mmap;
-
+use super::Mapped;
 use super::layout::{self, ALIGNMENT, SENTINEL, VERSION};
 use crate::diag::{Context, Result};
 use crate::fail;
@@ -18,7 +16,7 @@ pub struct Blob {
 }
 
 enum Bytes {
-    Mapped(Mmap),
+    Mapped(Mapped),
     Memory(Cow<'static, [u8]>),
 }
 
@@ -45,16 +43,8 @@ pub struct Entry {
 
 impl Blob {
     /// Maps `path` and checks its header.
-    ///
-    /// The file must not be cut short while it is mapped; this crate replaces weight files by
-    /// renaming, never by writing into them.
     pub fn open(path: &Path) -> Result<Self> {
-        let open = || {
-            let file = File::open(path)?;
-            // SAFETY: a read-only map of a regular file; see the note above on changing files.
-            let map = unsafe { Mmap::map(&file)? };
-            Self::new(Bytes::Mapped(map))
-        };
+        let open = || Self::new(Bytes::Mapped(Mapped::open(path)?));
         open().with_context(|| format!("weight file {}", path.display()))
     }
 

@@ -10,7 +10,9 @@ mod blob;
 pub mod codec;
 pub mod encode;
 mod layout;
+mod mapped;
 mod writer;
 
 pub use blob::Blob;
+pub use mapped::Mapped;
 pub use writer::BlobWriter;

@@ -1,7 +1,9 @@
 //! A checkpoint: a language model's sizes, weights and tokenizer files, in Hugging Face's terms whatever
 //! kind of file they come from.
 
+mod folder;
 mod gguf;
+mod memory;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,8 +11,28 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::diag::{Error, Result};
+use crate::diag::{Context, Error, Result};
 use crate::numeric::Array;
+
+pub use memory::InMemory;
+
+/// Files that stay with a model.
+const COMPANIONS: &[&str] = &[
+    "chat_template.jinja",
+    "chat_template.json",
+    "generation_config.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+];
+
+/// Opens what a model comes in: a folder as Hugging Face's hub has it, or a GGUF file.
+pub fn open(path: &Path) -> Result<Checkpoint> {
+    if path.is_dir() {
+        return folder::open(path).with_context(|| path.display().to_string());
+    }
+    gguf::open(path)
+}
 
 /// A model that is to be converted.
 pub struct Checkpoint {
@@ -22,11 +44,6 @@ pub struct Checkpoint {
     /// Its weights by Hugging Face's names (`model.layers.0.self_attn.q_proj.weight`), in the layout that
     /// `transformers` keeps them in.
     pub tensors: Box<dyn Tensors>,
-}
-
-/// Opens what a model comes in: a GGUF file.
-pub fn open(path: &Path) -> Result<Checkpoint> {
-    gguf::open(path)
 }
 
 /// Weights that are read when they are asked for.

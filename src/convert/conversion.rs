@@ -1,0 +1,88 @@
+//! A checkpoint as an ML Program.
+
+use std::collections::BTreeMap;
+
+use super::decoder::{self, Decoder, Layout, Precision};
+use super::{Checkpoint, families};
+use crate::diag::{Context, Error, Result};
+use crate::package::Bundle;
+use crate::tokenizer::Tokenizer;
+
+/// What a program is to be like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConvertOptions {
+    pub precision: Precision,
+    /// Longest row; if absent what the model was made for, [`CONTEXT`] at most.
+    pub context: Option<usize>,
+    /// Most rows in a call.
+    pub batch: usize,
+    /// Whether every call has just `batch` rows of `context` tokens.
+    pub fixed: bool,
+}
+
+/// The longest row unless another is asked for: what a call may need of memory grows with it.
+pub const CONTEXT: usize = 2048;
+
+impl Default for ConvertOptions {
+    fn default() -> Self {
+        Self {
+            precision: Precision::default(),
+            context: None,
+            batch: 64,
+            fixed: false,
+        }
+    }
+}
+
+/// The language model of `source`: `input_ids` int32 `[batch, length]` → `logits` `[batch, length, vocab]`,
+/// for iOS 18 and macOS 15 on.
+///
+/// Fails if its architecture is not known, its weights are missing or do not agree with its configuration,
+/// or its tokenizer has more tokens than the embedding.
+pub fn convert(source: &Checkpoint, options: &ConvertOptions) -> Result<Bundle> {
+    let model = families::describe(source)?;
+    check_tokenizer(source, &model)?;
+    let layout = Layout {
+        precision: options.precision,
+        context: options.context.unwrap_or(model.context.min(CONTEXT)),
+        batch: options.batch,
+        fixed: options.fixed,
+    };
+    let mut bundle = decoder::bundle(&model, source, layout)?;
+    bundle.description.metadata.user = remarks(source);
+    Ok(bundle)
+}
+
+/// Fails if the tokenizer gives tokens that the embedding lacks.
+fn check_tokenizer(source: &Checkpoint, model: &Decoder) -> Result<()> {
+    let Some(json) = source.companions.get("tokenizer.json") else {
+        return Ok(());
+    };
+    let tokenizer = Tokenizer::from_bytes(json).context("tokenizer.json")?;
+    let (tokens, rows) = (tokenizer.vocab_size(), model.vocab);
+    if tokens > rows {
+        let message = format!("the tokenizer has {tokens} tokens, the embedding {rows} rows");
+        return Err(Error::new(message).hint("the tokenizer is of another model"));
+    }
+    Ok(())
+}
+
+/// What the program's metadata tells of its source; names as Hugging Face's exporters have them.
+fn remarks(source: &Checkpoint) -> BTreeMap<String, String> {
+    let told = [
+        ("co.huggingface.exporters.name", "_name_or_path"),
+        ("co.huggingface.exporters.architecture", "model_type"),
+    ];
+    let mut remarks = BTreeMap::new();
+    for (name, key) in told {
+        let text = source.config.get(key).and_then(|value| value.as_str());
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            remarks.insert(name.to_owned(), text.to_owned());
+        }
+    }
+    remarks.insert(
+        "co.huggingface.exporters.task".to_owned(),
+        "text-generation".to_owned(),
+    );
+    remarks
+}

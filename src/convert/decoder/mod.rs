@@ -1,0 +1,289 @@
+//! Decoder-only transformers as plain data, and the writer that makes ML Programs of them.
+//!
+//! A family (`families/`) describes its models with these types; nothing else of a model matters to the
+//! program. Names are those of the checkpoint's weights, without `.weight` and `.bias`.
+
+mod attention;
+mod frame;
+mod layout;
+mod mask;
+mod norm;
+mod rope;
+mod tables;
+mod weights;
+mod writer;
+
+use crate::diag::Result;
+use crate::fail;
+
+pub use layout::{Layout, Precision};
+pub use rope::{Rope, Scaling};
+pub use writer::bundle;
+
+/// A decoder-only transformer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoder {
+    pub vocab: usize,
+    /// Width of the residual stream.
+    pub hidden: usize,
+    pub heads: usize,
+    /// Key and value heads, each shared by a group of query heads.
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    /// Longest sequence that the positions are defined for.
+    pub context: usize,
+    /// Whether the residual stream outgrows fp16, and is kept in fp32 by fp16 programs.
+    pub wide: bool,
+    pub embedding: Embedding,
+    pub layers: Vec<Layer>,
+    pub norm: Norm,
+    pub head: Head,
+}
+
+/// How tokens enter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedding {
+    /// Of the matrix `[vocab, hidden]`.
+    pub name: String,
+    pub scale: Option<f64>,
+    /// Of learned positions `[context, hidden]`, added to the tokens.
+    pub positions: Option<String>,
+}
+
+/// Attention and a feed-forward network, each added to the residual stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    pub attention: Attention,
+    pub feed_forward: FeedForward,
+    pub attention_norms: Norms,
+    pub feed_forward_norms: Norms,
+    /// Whether both see the same input (GPT-NeoX), instead of one after the other.
+    pub parallel: bool,
+}
+
+/// Norms of what goes into a part of a layer, and of what comes out of it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Norms {
+    pub before: Option<Norm>,
+    pub after: Option<Norm>,
+}
+
+/// A norm over the last axis.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Norm {
+    pub name: String,
+    pub kind: NormKind,
+    pub epsilon: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormKind {
+    /// x / √(mean(x²) + ε) · weight (Zhang and Sennrich 2019).
+    Rms,
+    /// The same, times 1 + weight.
+    RmsPlusOne,
+    /// (x − mean(x)) / √(var(x) + ε) · weight + bias (Ba et al. 2016).
+    Layer,
+}
+
+/// softmax(scale · q kᵀ + mask) v, by heads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attention {
+    /// Of the whole, for the labels of its values: `model.layers.0.self_attn`.
+    pub name: String,
+    pub q: Linear,
+    pub k: Linear,
+    pub v: Linear,
+    pub o: Linear,
+    pub qk_norm: Option<QkNorm>,
+    /// Absent where a layer knows no positions.
+    pub rope: Option<Rope>,
+    /// How many positions a query sees, its own included; all before it if absent.
+    pub window: Option<usize>,
+    pub scale: f64,
+    /// c · tanh(score / c) instead of a score.
+    pub softcap: Option<f64>,
+}
+
+/// Norms of queries and keys before they are turned.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QkNorm {
+    pub q: Norm,
+    pub k: Norm,
+    pub over: QkNormOver,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QkNormOver {
+    /// Each head by itself.
+    Head,
+    /// All heads together.
+    Width,
+}
+
+/// down(activation(gate(x)) · up(x)), or down(activation(up(x))) without a gate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeedForward {
+    pub gate: Option<Linear>,
+    pub up: Linear,
+    pub activation: Activation,
+    pub down: Linear,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    Silu,
+    Gelu,
+    /// GELU by tanh, `gelu_new` and `gelu_pytorch_tanh`.
+    GeluTanh,
+    Relu,
+}
+
+/// x · weightᵀ + bias.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Linear {
+    pub name: String,
+    pub inputs: usize,
+    pub outputs: usize,
+    pub bias: bool,
+    pub stored: Stored,
+    pub part: Part,
+}
+
+/// How the checkpoint keeps a matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// `[outputs, inputs]`, torch's `Linear`.
+    Rows,
+    /// `[inputs, outputs]`, GPT-2's `Conv1D`.
+    Columns,
+}
+
+/// Which outputs of the checkpoint's matrix a linear map has: several may be stored as one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part {
+    All,
+    /// `outputs` of them from `start` on, of `of`; `label` tells the parts apart.
+    Run {
+        label: &'static str,
+        start: usize,
+        of: usize,
+    },
+    /// For each head, the `which`-th of `of` runs of its outputs, which lie head by head.
+    PerHead {
+        label: &'static str,
+        heads: usize,
+        which: usize,
+        of: usize,
+    },
+}
+
+/// How logits come out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Head {
+    /// The embedding if absent.
+    pub linear: Option<Linear>,
+    /// c · tanh(logit / c) instead of a logit.
+    pub softcap: Option<f64>,
+}
+
+impl Decoder {
+    /// Fails if its sizes do not fit together.
+    fn check(&self) -> Result<()> {
+        let divides = |n: usize, by: usize| by != 0 && n.is_multiple_of(by);
+        let sizes = [self.vocab, self.hidden, self.head_dim, self.layers.len()];
+        if sizes.contains(&0) || !divides(self.heads, self.kv_heads) {
+            fail!(
+                "hidden_size {} must divide into {} attention heads, and those into {} key/value heads",
+                self.hidden,
+                self.heads,
+                self.kv_heads
+            );
+        }
+        let ropes = self.layers.iter().filter_map(|l| l.attention.rope.as_ref());
+        for rope in ropes {
+            if rope.dim == 0 || rope.dim > self.head_dim || !rope.dim.is_multiple_of(2) {
+                fail!(
+                    "rotary positions turn {} entries of heads of {}, expected an even number of them",
+                    rope.dim,
+                    self.head_dim
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a weight of the checkpoint has nothing to say: a table that is computed, or a second copy
+    /// of the embedding.
+    fn ignores(&self, name: &str) -> bool {
+        const TABLES: [&str; 5] = [
+            ".rotary_emb.inv_freq",
+            ".attn.bias",
+            ".attn.masked_bias",
+            ".attention.bias",
+            ".attention.masked_bias",
+        ];
+        let tied = self.head.linear.is_none();
+        TABLES.iter().any(|table| name.ends_with(table))
+            || (tied && matches!(name, "lm_head.weight" | "embed_out.weight"))
+    }
+}
+
+impl Linear {
+    /// A matrix of its own, as torch keeps it.
+    pub fn new(name: impl Into<String>, [inputs, outputs]: [usize; 2], bias: bool) -> Self {
+        Self {
+            name: name.into(),
+            inputs,
+            outputs,
+            bias,
+            stored: Stored::Rows,
+            part: Part::All,
+        }
+    }
+
+    /// The name, with the part that it is.
+    pub(super) fn label(&self) -> String {
+        match self.part {
+            Part::All => self.name.clone(),
+            Part::Run { label, .. } | Part::PerHead { label, .. } => {
+                format!("{}.{label}", self.name)
+            }
+        }
+    }
+
+    /// Outputs that the checkpoint's matrix has.
+    fn stored_outputs(&self) -> usize {
+        match self.part {
+            Part::All => self.outputs,
+            Part::Run { of, .. } => of,
+            Part::PerHead { of, .. } => self.outputs * of,
+        }
+    }
+}
+
+impl Norm {
+    pub fn rms(name: impl Into<String>, epsilon: f64) -> Self {
+        Self {
+            name: name.into(),
+            kind: NormKind::Rms,
+            epsilon,
+        }
+    }
+}
+
+impl Norms {
+    pub fn before(norm: Norm) -> Self {
+        Self {
+            before: Some(norm),
+            after: None,
+        }
+    }
+
+    pub fn after(norm: Norm) -> Self {
+        Self {
+            before: None,
+            after: Some(norm),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Weights of a checkpoint, in the form in which a program has them.
+
+use std::collections::BTreeSet;
+
+use super::{Decoder, Linear, Norm, NormKind, Part, Stored};
+use crate::convert::Checkpoint;
+use crate::diag::{Error, Kind, Result};
+use crate::numeric::{Array, DType};
+
+/// Reads weights, and remembers which.
+pub(super) struct Weights<'a> {
+    source: &'a Checkpoint,
+    read: BTreeSet<String>,
+}
+
+impl<'a> Weights<'a> {
+    pub fn of(source: &'a Checkpoint) -> Self {
+        let read = BTreeSet::new();
+        Self { source, read }
+    }
+
+    /// `[outputs, inputs]`.
+    pub fn matrix(&mut self, linear: &Linear, dtype: DType) -> Result<Array> {
+        let (inputs, outputs) = (linear.inputs, linear.stored_outputs());
+        let name = format!("{}.weight", linear.name);
+        let rows = match linear.stored {
+            Stored::Rows => self.read(&name, &[outputs, inputs])?,
+            Stored::Columns => transposed(&self.read(&name, &[inputs, outputs])?)?,
+        };
+        rounded(part(rows, linear)?, &name, dtype)
+    }
+
+    /// `[outputs]`.
+    pub fn bias(&mut self, linear: &Linear, dtype: DType) -> Result<Array> {
+        let name = format!("{}.bias", linear.name);
+        let bias = self.read(&name, &[linear.stored_outputs()])?;
+        rounded(part(bias, linear)?, &name, dtype)
+    }
+
+    /// What a normed value is multiplied by, `[width]`.
+    pub fn norm(&mut self, norm: &Norm, width: usize, dtype: DType) -> Result<Array> {
+        let name = format!("{}.weight", norm.name);
+        let mut weight = self.read(&name, &[width])?;
+        if norm.kind == NormKind::RmsPlusOne {
+            let values: Vec<f64> = weight.to_f64s().into_iter().map(|w| w + 1.0).collect();
+            weight = Array::from_f64s(DType::Fp32, vec![width], &values)?;
+        }
+        rounded(weight, &name, dtype)
+    }
+
+    /// A weight as the checkpoint has it.
+    pub fn stored(&mut self, name: &str, shape: &[usize], dtype: DType) -> Result<Array> {
+        rounded(self.read(name, shape)?, name, dtype)
+    }
+
+    /// The first `count` rows of a table with as many at least.
+    pub fn table(&mut self, name: &str, [count, width]: [usize; 2], dtype: DType) -> Result<Array> {
+        let stored = self.source.tensors.shapes().get(name);
+        let all = stored.and_then(|shape| shape.first()).copied();
+        let whole = self.read(name, &[all.unwrap_or(count).max(count), width])?;
+        rounded(rows(&whole, std::iter::once((0, count)))?, name, dtype)
+    }
+
+    fn read(&mut self, name: &str, shape: &[usize]) -> Result<Array> {
+        self.read.insert(name.to_owned());
+        self.source.weight(name, shape)
+    }
+
+    /// Fails if the checkpoint has weights that no program read: then it is not the model that was described.
+    pub fn check_all_read(&self, model: &Decoder) -> Result<()> {
+        let names = self.source.tensors.shapes().keys();
+        let unread = names.filter(|name| !self.read.contains(*name) && !model.ignores(name));
+        let unread: Vec<&str> = unread.map(String::as_str).collect();
+        let Some(first) = unread.first() else {
+            return Ok(());
+        };
+        let message = format!(
+            "the checkpoint has {} weights that its architecture does not use, such as \"{first}\"",
+            unread.len()
+        );
+        Err(Error::new(message).hint("config.json is of another model, or a newer version of it"))
+    }
+}
+
+/// `array` rounded to `dtype`; a value that does not fit is an error.
+fn rounded(array: Array, name: &str, dtype: DType) -> Result<Array> {
+    if array.dtype() == dtype {
+        return Ok(array);
+    }
+    let rounded = array.cast(dtype)?;
+    let finite = |array: &Array| array.to_f32s().iter().all(|v| v.is_finite());
+    if !finite(&rounded) {
+        let message = format!("weight \"{name}\" has values that do not fit {dtype}");
+        let hint = match finite(&array) {
+            true => "convert with precision fp32",
+            false => "the checkpoint itself has values that are not finite",
+        };
+        return Err(Error::new(message).kind_of(Kind::NonFinite).hint(hint));
+    }
+    Ok(rounded)
+}
+
+/// The rows of `whole` that `linear` has.
+fn part(whole: Array, linear: &Linear) -> Result<Array> {
+    match linear.part {
+        Part::All => Ok(whole),
+        Part::Run { start, .. } => rows(&whole, std::iter::once((start, linear.outputs))),
+        Part::PerHead {
+            heads, which, of, ..
+        } => {
+            let each = linear.outputs / heads;
+            rows(&whole, (0..heads).map(|h| ((h * of + which) * each, each)))
+        }
+    }
+}
+
+/// Runs of rows, by first and count.
+fn rows(whole: &Array, runs: impl Iterator<Item = (usize, usize)>) -> Result<Array> {
+    let mut shape = whole.shape().to_vec();
+    let row: usize = shape[1..].iter().product::<usize>() * whole.dtype().bytes();
+    let (mut bytes, mut count) = (Vec::new(), 0);
+    for (first, n) in runs {
+        bytes.extend_from_slice(&whole.bytes()[first * row..(first + n) * row]);
+        count += n;
+    }
+    shape[0] = count;
+    Array::new(whole.dtype(), shape, bytes)
+}
+
+fn transposed(matrix: &Array) -> Result<Array> {
+    let &[rows, columns] = matrix.shape() else {
+        return Err(Error::new("only a matrix can be transposed"));
+    };
+    let size = matrix.dtype().bytes();
+    let mut bytes = Vec::with_capacity(matrix.bytes().len());
+    for column in 0..columns {
+        for row in 0..rows {
+            let at = (row * columns + column) * size;
+            bytes.extend_from_slice(&matrix.bytes()[at..at + size]);
+        }
+    }
+    Array::new(matrix.dtype(), vec![columns, rows], bytes)
+}

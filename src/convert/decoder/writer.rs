@@ -1,0 +1,306 @@
+//! Writes the program of a decoder: `input_ids` int32 `[batch, length]` → `logits` `[batch, length, vocab]`.
+
+use std::collections::BTreeMap;
+
+use super::frame::Frame;
+use super::tables::first;
+use super::weights::Weights;
+use super::{Activation, Decoder, FeedForward, Layer, Layout, Linear, Norm};
+use crate::convert::Checkpoint;
+use crate::convert::builder::{Builder, In, Var};
+use crate::diag::Result;
+use crate::fail;
+use crate::mil::{Dim, Function, Program, Type};
+use crate::numeric::DType;
+use crate::package::{
+    Bundle, Description, Feature, FeatureKind, Flexibility, FunctionDescription, Metadata,
+};
+
+/// The program of `model`, with the weights of `source`.
+///
+/// Fails if a weight is missing, has another shape, or does not fit the precision.
+pub fn bundle(model: &Decoder, source: &Checkpoint, layout: Layout) -> Result<Bundle> {
+    model.check()?;
+    if layout.context > model.context || layout.context == 0 || layout.batch == 0 {
+        fail!(
+            "rows of {} tokens, {} at once: expected 1 to {} tokens, and a row at least",
+            layout.context,
+            layout.batch,
+            model.context
+        );
+    }
+    let mut program = Program::default();
+    let mut weights = Weights::of(source);
+    let main = Writer::stateless(model, &mut weights, layout)?;
+    weights.check_all_read(model)?;
+    program.functions.insert("main".to_owned(), main);
+    Ok(Bundle::new(program, description(model, layout)))
+}
+
+/// The program while it is written.
+pub(super) struct Writer<'a, 's> {
+    pub model: &'a Decoder,
+    pub weights: &'a mut Weights<'s>,
+    pub layout: Layout,
+    pub frame: Frame,
+    pub b: Builder,
+}
+
+impl<'a, 's> Writer<'a, 's> {
+    fn stateless(
+        model: &'a Decoder,
+        weights: &'a mut Weights<'s>,
+        layout: Layout,
+    ) -> Result<Function> {
+        let mut b = Builder::default();
+        let (batch, length) = match layout.fixed {
+            true => (Dim::Fixed(layout.batch), Dim::Fixed(layout.context)),
+            false if layout.batch == 1 => (Dim::Fixed(1), Dim::Unknown),
+            false => (Dim::Unknown, Dim::Unknown),
+        };
+        let ids = Type::Tensor {
+            dtype: DType::Int32,
+            dims: vec![batch, length],
+        };
+        let ids = b.input("input_ids", ids);
+        let frame = Frame::new(&mut b, model, &layout, &ids)?;
+        let mut writer = Writer {
+            model,
+            weights,
+            layout,
+            frame,
+            b,
+        };
+        let logits = writer.logits(&ids)?;
+        Ok(writer.b.finish("ios18", &[&logits]))
+    }
+
+    fn logits(&mut self, ids: &Var) -> Result<Var> {
+        let (embedding, mut x) = self.embed(ids)?;
+        for (i, layer) in self.model.layers.iter().enumerate() {
+            x = self.layer(i, layer, &x)?;
+        }
+        let x = self.norm(&self.model.norm, &x, self.dtype())?;
+        let head = &self.model.head;
+        let name = match head.softcap {
+            Some(_) => "logits_plain",
+            None => "logits",
+        };
+        let logits = match &head.linear {
+            None => self.b.linear(name, &x, &embedding, None)?,
+            Some(linear) => self.linear_named(name, linear, &x)?,
+        };
+        match head.softcap {
+            None => Ok(logits),
+            Some(cap) => self.capped("logits", &logits, cap),
+        }
+    }
+
+    /// The embedding, and the residual stream that starts with it.
+    fn embed(&mut self, ids: &Var) -> Result<(Var, Var)> {
+        let model = self.model;
+        let shape = [model.vocab, model.hidden];
+        let name = format!("{}.weight", model.embedding.name);
+        let table = self.weights.stored(&name, &shape, self.dtype())?;
+        let table = self.b.weight(&name, table);
+        let (batch, length) = (self.frame.batch.dim(), self.frame.length.dim());
+        let hidden = self.tensor(&[batch, length, Dim::Fixed(model.hidden)]);
+        let mut x = self.b.op(
+            "gather",
+            "embed",
+            hidden,
+            &[
+                ("x", In::Var(&table)),
+                ("indices", In::Var(ids)),
+                ("axis", In::Int(0)),
+                ("batch_dims", In::Int(0)),
+                ("validate_indices", In::Bool(false)),
+            ],
+        )?;
+        if let Some(scale) = model.embedding.scale {
+            x = self.b.binary("mul", "embed_scaled", &x, In::Float(scale))?;
+        }
+        if let Some(name) = &model.embedding.positions {
+            let present = self.positions(name)?;
+            x = self
+                .b
+                .binary("add", "embed_placed", &x, In::Var(&present))?;
+        }
+        let x = self.b.cast("embed_wide", &x, self.stream())?;
+        Ok((table, x))
+    }
+
+    /// The learned positions of the tokens, `[length, hidden]`.
+    fn positions(&mut self, name: &str) -> Result<Var> {
+        let name = format!("{name}.weight");
+        let size = [self.layout.context, self.model.hidden];
+        let table = self.weights.table(&name, size, self.dtype())?;
+        let table = self.b.weight(&name, table);
+        let length = &self.frame.length;
+        let parts = [length.part(), In::Int(self.model.hidden as i64)];
+        let dims = [length.dim(), Dim::Fixed(self.model.hidden)];
+        let end = self.b.shape("positions_end", &parts)?;
+        first(&mut self.b, "positions", &table, &end, &dims)
+    }
+
+    fn layer(&mut self, i: usize, layer: &Layer, x: &Var) -> Result<Var> {
+        let [around, within] = [&layer.attention_norms, &layer.feed_forward_norms];
+        let normed = self.normed(around.before.as_ref(), x)?;
+        let attended = self.attention(&layer.attention, &normed)?;
+        let attended = self.leaving(around.after.as_ref(), &attended)?;
+        let sum = format!("layer_{i}_attended");
+        let sum = self.b.binary("add", &sum, x, In::Var(&attended))?;
+        let entering = if layer.parallel { x } else { &sum };
+        let normed = self.normed(within.before.as_ref(), entering)?;
+        let fed = self.feed_forward(&layer.feed_forward, &normed)?;
+        let fed = self.leaving(within.after.as_ref(), &fed)?;
+        self.b
+            .binary("add", &format!("layer_{i}"), &sum, In::Var(&fed))
+    }
+
+    /// What enters a part of a layer.
+    fn normed(&mut self, norm: Option<&Norm>, x: &Var) -> Result<Var> {
+        match norm {
+            Some(norm) => self.norm(norm, x, self.dtype()),
+            None => self.b.cast("entering", x, self.dtype()),
+        }
+    }
+
+    /// What is added to the residual stream.
+    fn leaving(&mut self, norm: Option<&Norm>, x: &Var) -> Result<Var> {
+        match norm {
+            Some(norm) => self.norm(norm, x, self.stream()),
+            None => self.b.cast("leaving", x, self.stream()),
+        }
+    }
+
+    fn feed_forward(&mut self, part: &FeedForward, x: &Var) -> Result<Var> {
+        let label = match part.up.name.rsplit_once('.') {
+            Some((parent, _)) => parent.replace('.', "_"),
+            None => "feed_forward".to_owned(),
+        };
+        let Some(gate) = &part.gate else {
+            let up = self.linear(&part.up, x)?;
+            let bent = self.activation(part.activation, &label, &up)?;
+            return self.linear(&part.down, &bent);
+        };
+        let gate_weight = self.matrix(gate)?;
+        let up_weight = self.matrix(&part.up)?;
+        let gate = self.product(&gate.label(), gate, x, &gate_weight)?;
+        let gate = self.activation(part.activation, &label, &gate)?;
+        let up = self.product(&part.up.label(), &part.up, x, &up_weight)?;
+        let product = format!("{label}_gated");
+        let product = self.b.binary("mul", &product, &gate, In::Var(&up))?;
+        self.linear(&part.down, &product)
+    }
+
+    fn activation(&mut self, activation: Activation, label: &str, x: &Var) -> Result<Var> {
+        let (op, mode) = match activation {
+            Activation::Silu => ("silu", None),
+            Activation::Gelu => ("gelu", Some("EXACT")),
+            Activation::GeluTanh => ("gelu", Some("TANH_APPROXIMATION")),
+            Activation::Relu => ("relu", None),
+        };
+        let mut inputs = vec![("x", In::Var(x))];
+        inputs.extend(mode.map(|mode| ("mode", In::Text(mode))));
+        self.b
+            .op(op, &format!("{label}_{op}"), x.ty.clone(), &inputs)
+    }
+
+    pub(super) fn linear(&mut self, linear: &Linear, x: &Var) -> Result<Var> {
+        self.linear_named(&linear.label(), linear, x)
+    }
+
+    fn linear_named(&mut self, label: &str, linear: &Linear, x: &Var) -> Result<Var> {
+        let weight = self.matrix(linear)?;
+        self.product(label, linear, x, &weight)
+    }
+
+    fn product(&mut self, label: &str, linear: &Linear, x: &Var, weight: &Var) -> Result<Var> {
+        let bias = match linear.bias {
+            true => {
+                let bias = self.weights.bias(linear, self.dtype())?;
+                Some(self.b.weight(&format!("{}.bias", linear.label()), bias))
+            }
+            false => None,
+        };
+        self.b
+            .linear(&label.replace('.', "_"), x, weight, bias.as_ref())
+    }
+
+    fn matrix(&mut self, linear: &Linear) -> Result<Var> {
+        let array = self.weights.matrix(linear, self.dtype())?;
+        Ok(self.b.weight(&format!("{}.weight", linear.label()), array))
+    }
+
+    /// What products are computed in.
+    pub(super) fn dtype(&self) -> DType {
+        self.layout.precision.dtype()
+    }
+
+    /// What the residual stream is kept in.
+    fn stream(&self) -> DType {
+        match self.model.wide {
+            true => DType::Fp32,
+            false => self.dtype(),
+        }
+    }
+
+    pub(super) fn tensor(&self, dims: &[Dim]) -> Type {
+        Type::Tensor {
+            dtype: self.dtype(),
+            dims: dims.to_vec(),
+        }
+    }
+}
+
+fn description(model: &Decoder, layout: Layout) -> Description {
+    let array = |name: &str, dtype, shape: Vec<usize>, flexibility| Feature {
+        name: name.to_owned(),
+        description: String::new(),
+        optional: false,
+        kind: FeatureKind::Array {
+            dtype,
+            shape,
+            flexibility,
+            default: None,
+        },
+    };
+    let (batch, length) = (layout.batch, layout.context);
+    let dtype = layout.precision.dtype();
+    let (ids, logits) = match layout.fixed {
+        true => (
+            array(
+                "input_ids",
+                DType::Int32,
+                vec![batch, length],
+                Flexibility::Fixed,
+            ),
+            array(
+                "logits",
+                dtype,
+                vec![batch, length, model.vocab],
+                Flexibility::Fixed,
+            ),
+        ),
+        false => {
+            let ranges = Flexibility::Ranges(vec![(1, Some(batch)), (1, Some(length))]);
+            (
+                array("input_ids", DType::Int32, vec![1, 1], ranges),
+                array("logits", dtype, vec![], Flexibility::Fixed),
+            )
+        }
+    };
+    let main = FunctionDescription {
+        inputs: vec![ids],
+        outputs: vec![logits],
+        ..FunctionDescription::default()
+    };
+    Description {
+        specification_version: 9,
+        functions: BTreeMap::from([("main".to_owned(), main)]),
+        default_function: "main".to_owned(),
+        metadata: Metadata::default(),
+        ..Description::default()
+    }
+}
