@@ -157,7 +157,13 @@ fn a_model_of_a_fixed_batch_is_filled_up() {
     let bundle = Arc::new(Bundle::new(program, description));
     let model = CoreMLModelWrapper::new("pairs", bundle, None, &LoadOptions::default()).unwrap();
     let rows: [&[u32]; 3] = [&[1, 2], &[3, 4, 5, 6], &[7]];
-    let calls = model.convention().unwrap().calls(&rows).unwrap();
+    let calls = model
+        .convention()
+        .unwrap()
+        .whole()
+        .unwrap()
+        .calls(&rows)
+        .unwrap();
     assert_eq!((calls.inputs.len(), calls.rows, calls.length), (2, 2, 4));
     for (row, logits) in rows.iter().zip(model.forward_batch(&rows).unwrap()) {
         let expected = row.iter().flat_map(|id| [*id as f32; 3]);

@@ -26,7 +26,7 @@ fn bundles() -> Vec<(&'static str, Arc<Bundle>)> {
         (name, Arc::new(Bundle::new(program, description)))
     };
     let student = embedded("student", &LoadOptions::default()).unwrap();
-    let student = ("student", student.bundle().clone());
+    let student = ("student", student.bundle().unwrap().clone());
     vec![fixture("llama"), fixture("gpt2"), student]
 }
 

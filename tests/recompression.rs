@@ -71,7 +71,7 @@ fn model(scheme: ForShape) -> Arc<CoreMLModelWrapper> {
 
 /// Logits of the first row with `weights` in the place of the model's own.
 fn logits(student: &StudentModel, weights: &BTreeMap<String, Array>) -> Vec<f64> {
-    let bundle = student.model().bundle();
+    let bundle = student.model().bundle().unwrap();
     let (bundle, _) = bundle
         .with_weights("main", weights, Storage::Dense)
         .unwrap();
@@ -103,7 +103,7 @@ fn check(scheme: ForShape, trainable: &Trainable, words: &str, error_max: f64) {
         let path = folder.path().join(name);
         let stored = student.save(&path, Storage::Same).unwrap();
         let bundle = Bundle::open(&path).unwrap();
-        unchanged_are_the_same(student.model().bundle(), &bundle, &stored);
+        unchanged_are_the_same(student.model().bundle().unwrap(), &bundle, &stored);
         let saved: BTreeMap<String, Array> = trained
             .keys()
             .map(|name| (name.clone(), bundle.weight("main", name).unwrap()))
@@ -190,7 +190,7 @@ fn models_are_made_smaller() {
         let logits = model.forward(ROWS[0]).unwrap();
         logits.iter().map(|v| f64::from(*v)).collect()
     };
-    let before = says(Bundle::clone(dense.bundle()));
+    let before = says(Bundle::clone(dense.bundle().unwrap()));
     let check = |compression: Compression, words: &str, off_max: f64| {
         let options = CompressOptions {
             compression,

@@ -224,7 +224,11 @@ fn an_interrupt_ends_a_forward_pass() {
 fn expectations_of_the_model_are_checked() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.mlmodelc");
-    model(&LoadOptions::default()).bundle().save(&path).unwrap();
+    model(&LoadOptions::default())
+        .bundle()
+        .unwrap()
+        .save(&path)
+        .unwrap();
     let error = |vocab, length| match StudentModel::with_coreml(&path, vocab, length) {
         Ok(_) => String::new(),
         Err(error) => error.to_string(),

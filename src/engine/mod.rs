@@ -54,6 +54,10 @@ pub trait Engine: Send + Sync {
 pub trait State: Send {
     fn read(&self, name: &str) -> Result<Array>;
     fn write(&mut self, name: &str, value: &Array) -> Result<()>;
+    /// A copy that goes its own way; none where the engine can't make one.
+    fn fork(&self) -> Result<Option<Box<dyn State>>> {
+        Ok(None)
+    }
     /// For the engine that made it.
     fn as_any_mut(&mut self) -> &mut dyn std::any::Any;
 }

@@ -165,6 +165,15 @@ impl State for States {
         }
     }
 
+    fn fork(&self) -> Result<Option<Box<dyn State>>> {
+        let forks = self.0.iter().map(|(names, state)| {
+            let fork = state.fork()?;
+            Ok(fork.map(|fork| (names.clone(), fork)))
+        });
+        let forks: Option<Vec<_>> = forks.collect::<Result<_>>()?;
+        Ok(forks.map(|forks| Box::new(States(forks)) as Box<dyn State>))
+    }
+
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }

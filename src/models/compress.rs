@@ -41,9 +41,9 @@ pub fn compress(
     options: &CompressOptions,
 ) -> Result<(Bundle, Vec<StoredWeight>)> {
     let engine = model.portable()?;
-    let mut bundle = Bundle::clone(model.bundle());
+    let mut bundle = Bundle::clone(model.bundle()?);
     let (mut report, mut told) = (Vec::new(), BTreeSet::new());
-    for function in model.bundle().program.functions.keys() {
+    for function in model.bundle()?.program.functions.keys() {
         let schemes = schemes(engine.weights(function)?, options)?;
         let (compressed, stored) = bundle.compressed(function, &schemes)?;
         bundle = compressed;

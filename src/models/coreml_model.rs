@@ -7,18 +7,17 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use candle_core::Device;
 use ndarray::Array2;
 
-use super::convention::Convention;
+use super::conventions::{Convention, Runner, Whole, recognise};
 use super::decoding::Decoding;
 use super::policy::Policy;
 use crate::diag::{Context, Error, Interrupt, Result};
-use crate::engine::Engine;
 use crate::engine::apple::{self, AppleOptions};
 use crate::engine::portable::{Options, Passes, Portable, Precision};
+use crate::engine::{Engine, pipeline};
 use crate::fail;
 use crate::files;
 use crate::generate::{Decoder, NextLogits, Rollout, Sampling, generate};
-use crate::numeric::Array;
-use crate::package::Bundle;
+use crate::package::{Bundle, Description, Model};
 use crate::tokenizer::Tokenizer;
 
 /// Which engine runs a model.
@@ -76,12 +75,14 @@ impl LoadOptions {
 /// A Core ML language model that is ready to predict.
 pub struct CoreMLModelWrapper {
     name: String,
-    bundle: Arc<Bundle>,
+    /// Absent where the model is made of several.
+    bundle: Option<Arc<Bundle>>,
     engine: Arc<dyn Engine>,
     /// The same engine, if it is the portable one.
     portable: Option<Arc<Portable>>,
     tokenizer: Option<Arc<Tokenizer>>,
     function: String,
+    convention: Result<Arc<dyn Convention>>,
     interrupt: Interrupt,
     /// The model with its own weights, on the portable engine.
     policy: OnceLock<Policy>,
@@ -90,9 +91,9 @@ pub struct CoreMLModelWrapper {
 }
 
 impl CoreMLModelWrapper {
-    /// Loads a `.mlmodelc`, `.mlpackage` or `.mlmodel`, and the tokenizer in or beside it.
+    /// Loads a `.mlmodelc`, `.mlpackage` or `.mlmodel`, and the tokenizer in or beside it. A pipeline is
+    /// one model, whose stages run one after the other.
     pub fn load(path: &Path, options: &LoadOptions) -> Result<Self> {
-        let bundle = Bundle::open(path)?;
         let tokenizer = match &options.tokenizer {
             Some(path) => Some(Tokenizer::load(path)?),
             None => find_tokenizer(path)?,
@@ -102,7 +103,15 @@ impl CoreMLModelWrapper {
             EngineChoice::Apple(apple) => Some(apple::open(path, apple)?.into()),
         };
         let name = path.display().to_string();
-        Self::assemble(name, Arc::new(bundle), tokenizer, engine, options)
+        let (bundle, engine) = match (Model::open(path)?, engine) {
+            (Model::Program(bundle), engine) => (Some(Arc::new(bundle)), engine),
+            (Model::Pipeline(_), Some(engine)) => (None, Some(engine)),
+            (model @ Model::Pipeline(_), None) => (
+                None,
+                Some(pipeline::portable(model, options.portable())?.into()),
+            ),
+        };
+        Self::assemble(name, bundle, tokenizer, engine, options)
     }
 
     /// A model of a bundle in memory, on the portable engine.
@@ -118,34 +127,31 @@ impl CoreMLModelWrapper {
                     .hint("save it first, then load the saved bundle"),
             );
         }
-        Self::assemble(name.to_owned(), bundle, tokenizer, None, options)
+        Self::assemble(name.to_owned(), Some(bundle), tokenizer, None, options)
     }
 
     fn assemble(
         name: String,
-        bundle: Arc<Bundle>,
+        bundle: Option<Arc<Bundle>>,
         tokenizer: Option<Tokenizer>,
-        apple: Option<Arc<dyn Engine>>,
+        engine: Option<Arc<dyn Engine>>,
         options: &LoadOptions,
     ) -> Result<Self> {
-        let function = options.function.clone();
-        let function = function.unwrap_or_else(|| bundle.description.default_function.clone());
-        let functions = &bundle.description.functions;
-        if !functions.contains_key(&function) {
-            return Err(Error::unknown(
-                "function",
-                &function,
-                functions.keys().map(String::as_str),
-            ));
-        }
-        let (engine, portable): Engines = match apple {
-            Some(engine) => (engine, None),
-            None => {
+        let (engine, portable): Engines = match (engine, &bundle) {
+            (Some(engine), _) => (engine, None),
+            (None, Some(bundle)) => {
                 let portable = Portable::new(bundle.clone(), options.portable());
                 let portable = Arc::new(portable.with_context(|| name.clone())?);
                 (portable.clone(), Some(portable))
             }
+            (None, None) => fail!("{name}: there is nothing to run"),
         };
+        let description = engine.description();
+        let function = options.function.clone();
+        let function = function.unwrap_or_else(|| description.default_function.clone());
+        description.function(&function)?;
+        let convention = recognise(description, &function)
+            .with_context(|| format!("\"{name}\" is not a language model that can be decoded"));
         Ok(Self {
             name,
             bundle,
@@ -153,6 +159,7 @@ impl CoreMLModelWrapper {
             portable,
             tokenizer: tokenizer.map(Arc::new),
             function,
+            convention,
             interrupt: options.interrupt.clone(),
             policy: OnceLock::new(),
             told: Mutex::default(),
@@ -164,8 +171,17 @@ impl CoreMLModelWrapper {
         &self.name
     }
 
-    pub fn bundle(&self) -> &Arc<Bundle> {
-        &self.bundle
+    /// The bundle; fails for a model that is made of several.
+    pub fn bundle(&self) -> Result<&Arc<Bundle>> {
+        self.bundle.as_ref().ok_or_else(|| {
+            Error::new(format!("\"{}\" is made of several programs", self.name))
+                .hint("open the one that is meant by its own path")
+        })
+    }
+
+    /// The interface of the whole.
+    pub fn description(&self) -> &Description {
+        self.engine.description()
     }
 
     pub fn engine(&self) -> &dyn Engine {
@@ -174,9 +190,11 @@ impl CoreMLModelWrapper {
 
     /// The portable engine; fails on the apple engine, which has no gradients and shows no weights.
     pub fn portable(&self) -> Result<&Arc<Portable>> {
-        self.portable.as_ref().ok_or_else(|| {
-            Error::new(format!("\"{}\" runs on the apple engine", self.name))
-                .hint("load it with #{engine: \"portable\"} to train it or to see its weights")
+        self.portable.as_ref().ok_or_else(|| match &self.bundle {
+            None => Error::new(format!("\"{}\" is made of several programs", self.name))
+                .hint("training and tracing take models of one program"),
+            Some(_) => Error::new(format!("\"{}\" runs on the apple engine", self.name))
+                .hint("load it with #{engine: \"portable\"} to train it or to see its weights"),
         })
     }
 
@@ -214,13 +232,29 @@ impl CoreMLModelWrapper {
     }
 
     /// How the model takes tokens and gives logits.
-    pub fn convention(&self) -> Result<Convention> {
-        Convention::of(&self.bundle.description.functions[&self.function]).with_context(|| {
-            format!(
-                "\"{}\" is not a language model that can be decoded",
-                self.name
-            )
+    pub fn convention(&self) -> Result<&Arc<dyn Convention>> {
+        self.convention.as_ref().map_err(Error::clone)
+    }
+
+    /// The same as of a function that takes whole rows, as training needs it.
+    pub(super) fn whole(&self) -> Result<Whole> {
+        let convention = self.convention()?;
+        convention.whole().cloned().ok_or_else(|| {
+            Error::new(format!(
+                "\"{}\" takes tokens in pieces ({})",
+                self.name,
+                convention.told()
+            ))
+            .hint("training needs a function that takes whole rows, of a fixed or ranged length")
         })
+    }
+
+    fn runner(&self) -> Runner<'_> {
+        Runner {
+            engine: &*self.engine,
+            function: &self.function,
+            interrupt: &self.interrupt,
+        }
     }
 
     /// Logits of a row of token ids: `[length, vocab]`, or `[1, vocab]` where the model gives only the
@@ -230,61 +264,41 @@ impl CoreMLModelWrapper {
         Ok(all.remove(0))
     }
 
-    /// Logits of several rows of any lengths. Rows are padded on the right, which a causal model can't
-    /// see from the positions that count.
+    /// Logits of several rows of any lengths.
     pub fn forward_batch(&self, rows: &[&[u32]]) -> Result<Vec<Array2<f32>>> {
-        let convention = self.convention()?;
-        let mut logits = Vec::with_capacity(rows.len());
-        for chunk in convention.batches(rows) {
-            self.interrupt.check()?;
-            logits.extend(self.forward_together(&convention, chunk)?);
-        }
-        Ok(logits)
+        self.convention()?.forward(&self.runner(), rows)
     }
 
-    fn forward_together(
-        &self,
-        convention: &Convention,
-        rows: &[&[u32]],
-    ) -> Result<Vec<Array2<f32>>> {
-        let calls = convention.calls(rows)?;
-        let outputs = self.engine.predict_batch(&self.function, &calls.inputs)?;
-        let mut logits = Vec::with_capacity(rows.len());
-        for (output, rows) in outputs.iter().zip(rows.chunks(calls.rows)) {
-            let Some(output) = output.get(&convention.logits) else {
-                fail!("the model gave no \"{}\"", convention.logits);
-            };
-            logits.extend(per_row(output, calls.rows, rows)?);
-        }
-        let last_only = logits.iter().all(|l| l.nrows() == 1);
-        let padded = rows.iter().find(|row| row.len() < calls.length);
-        match (padded, convention.length_fixed) {
-            (Some(row), Some(length)) if last_only && row.len() > 1 => fail!(
-                "the model gives the logits of position {length} only, a row has {} tokens",
-                row.len()
-            ),
-            // The padding would stand where the logits are of.
-            (Some(_), None) if last_only => {
-                let alone = rows
-                    .iter()
-                    .map(|row| self.forward_together(convention, &[row]));
-                Ok(alone.collect::<Result<Vec<_>>>()?.concat())
-            }
-            _ => Ok(logits),
-        }
-    }
-
-    /// How the model decodes, once it has.
+    /// How the model decodes, once it is known.
     pub fn decoding(&self) -> Option<Decoding> {
-        match self.portable {
-            Some(_) => self.policy.get()?.decoding().cloned(),
-            None => Some(Decoding::Recompute("the apple engine runs it".to_owned())),
+        if let Some(way) = self.convention().ok()?.way() {
+            return Some(Decoding::Kept(way));
+        }
+        match (&self.portable, &self.bundle) {
+            (Some(_), _) => self.policy.get()?.decoding().cloned(),
+            (None, Some(_)) => Some(Decoding::Recompute("the apple engine runs it".to_owned())),
+            (None, None) => Some(Decoding::Recompute(
+                "it is made of several programs".to_owned(),
+            )),
         }
     }
 
-    /// Why the model must be run whole at each token, for the user; at the first call after that was found.
+    /// What the user should know of how the model decodes; at the first call after that was found.
     pub fn remark(&self) -> Option<String> {
-        self.policy.get()?.remark()
+        let own = self.convention().ok()?.remark();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match own {
+            Some(remark) => told.insert(remark.clone()).then_some(remark),
+            None => self.policy.get()?.remark(),
+        }
+    }
+
+    /// The model with its own weights, where it is stateless and runs on the portable engine.
+    fn stateless(&self) -> Result<Option<&Policy>> {
+        match (&self.portable, self.convention()?.way()) {
+            (Some(_), None) => self.policy().map(Some),
+            _ => Ok(None),
+        }
     }
 
     fn policy(&self) -> Result<&Policy> {
@@ -292,7 +306,7 @@ impl CoreMLModelWrapper {
             return Ok(policy);
         }
         let bound = self.portable()?.bind(&self.function, &BTreeSet::new())?;
-        let policy = Policy::new(bound, self.convention()?, &self.interrupt)?;
+        let policy = Policy::new(bound, self.whole()?, &self.interrupt)?;
         Ok(self.policy.get_or_init(|| policy))
     }
 
@@ -309,8 +323,12 @@ impl CoreMLModelWrapper {
 
 impl NextLogits for CoreMLModelWrapper {
     fn next_logits(&self, rows: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
-        if self.portable.is_some() {
-            return self.policy()?.next_logits(rows);
+        if let Some(policy) = self.stateless()? {
+            return policy.next_logits(rows);
+        }
+        if let Some(mut decoder) = self.convention()?.decoder(self.runner())? {
+            let alone = |row: &&[u32]| Ok(decoder.next(&[(0, row)])?.remove(0));
+            return rows.iter().map(alone).collect();
         }
         let logits = self.forward_batch(rows)?;
         let last = |l: Array2<f32>| l.row(l.nrows() - 1).to_vec();
@@ -319,35 +337,18 @@ impl NextLogits for CoreMLModelWrapper {
 
     fn max_len(&self) -> usize {
         self.convention()
-            .map_or(0, |convention| convention.length_max)
+            .map_or(0, |convention| convention.length_max())
     }
 
     fn decoder(&self, longest: usize) -> Result<Option<Box<dyn Decoder + '_>>> {
-        match self.portable {
-            Some(_) => self.policy()?.decoder(longest),
-            None => Ok(None),
+        match self.stateless()? {
+            Some(policy) => policy.decoder(longest),
+            None => self.convention()?.decoder(self.runner()),
         }
     }
 }
 
 type Engines = (Arc<dyn Engine>, Option<Arc<Portable>>);
-
-/// Cuts `[batch, length, vocab]` (leading ones may be missing) of `count` rows into `rows`, without the
-/// padding.
-fn per_row(output: &Array, count: usize, rows: &[&[u32]]) -> Result<Vec<Array2<f32>>> {
-    let vocab = output.shape().last().copied().unwrap_or(0);
-    let per_row = output.len() / count.max(1);
-    if vocab == 0 || !per_row.is_multiple_of(vocab) {
-        fail!("logits have shape {:?} for {count} rows", output.shape());
-    }
-    let values = output.to_f32s();
-    let cut = |(chunk, row): (&[f32], &&[u32])| {
-        let kept = (per_row / vocab).min(row.len()) * vocab;
-        Array2::from_shape_vec((kept / vocab, vocab), chunk[..kept].to_vec())
-            .map_err(|e| Error::new(e.to_string()))
-    };
-    values.chunks(per_row).zip(rows).map(cut).collect()
-}
 
 fn find_tokenizer(bundle: &Path) -> Result<Option<Tokenizer>> {
     let inside = bundle.join("tokenizer.json");

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use candle_core::{DType as Candle, Tensor};
 
-use super::convention::Convention;
+use super::conventions::Whole;
 use super::policy::Policy;
 use crate::diag::{Context, Kind, Result};
 use crate::engine::device::scoped;
@@ -22,6 +22,8 @@ use crate::numeric::Rng;
 pub enum Decoding {
     /// Each token is computed once: keys and values of the past are kept.
     Incremental,
+    /// The same, by what the program itself keeps.
+    Kept(Way),
     /// All tokens are computed again for each new one, for this reason.
     Recompute(String),
 }
@@ -30,6 +32,7 @@ impl fmt::Display for Decoding {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Decoding::Incremental => write!(f, "new tokens alone, keys and values are kept"),
+            Decoding::Kept(way) => write!(f, "new tokens alone, by the program's {}", way.name()),
             Decoding::Recompute(why) => write!(f, "all tokens again for each new one: {why}"),
         }
     }
@@ -43,8 +46,8 @@ pub(super) struct Increments {
 }
 
 impl Increments {
-    pub fn new(bound: Arc<Bound>, convention: &Convention) -> Result<Self> {
-        let increment = Increment::new(bound, &convention.ids, &convention.logits)?;
+    pub fn new(bound: Arc<Bound>, convention: &Whole) -> Result<Self> {
+        let increment = Increment::new(bound, &convention.ids.name, &convention.logits)?;
         Ok(Self {
             increment: Arc::new(increment),
             found: OnceLock::new(),
@@ -103,13 +106,8 @@ impl Policy {
 
     /// Sequences of up to `longest` tokens.
     fn session(&self, longest: usize) -> Result<Session> {
-        let capacity = match self.convention.length_fixed {
-            Some(fixed) => fixed,
-            None => longest
-                .max(SHORTEST)
-                .next_power_of_two()
-                .min(self.convention.length_max),
-        };
+        let longest = longest.max(SHORTEST).next_power_of_two();
+        let capacity = self.convention.length(longest);
         let calls = self.convention.calls(&[&vec![0; capacity]])?;
         let inputs = self.inputs(&calls.inputs[0])?;
         self.increments.increment.session(&inputs, &self.given)
@@ -118,7 +116,7 @@ impl Policy {
     /// Holds decoding against the plain run: two sequences of different lengths, in pieces and token by
     /// token.
     fn probe(&self) -> Result<()> {
-        let count = PROBE.min(self.convention.length_max);
+        let count = PROBE.min(self.convention.length_max());
         if count < 4 {
             fail!("the program takes {count} tokens at most");
         }

@@ -1,9 +1,8 @@
 //! Language models: a bundle, its tokenizer and an engine as one thing that gives logits and text; and
 //! the student, whose weights learn.
 
-mod companions;
 mod compress;
-mod convention;
+mod conventions;
 mod coreml_model;
 mod decoding;
 mod embedded;
@@ -11,9 +10,10 @@ mod lora;
 mod policy;
 mod student;
 
-pub use companions::Companion;
 pub use compress::{CompressOptions, Compression, compress};
-pub use convention::Convention;
+pub use conventions::{
+    Bounds, Calls, Companion, Convention, Runner, Span, Tokens, Whole, recognise,
+};
 pub use coreml_model::{CoreMLModelWrapper, EngineChoice, LoadOptions};
 pub use decoding::Decoding;
 pub use embedded::{EMBEDDED, embedded};

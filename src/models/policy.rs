@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{D, DType as Candle, Tensor};
 use ndarray::Array2;
 
-use super::convention::Convention;
+use super::conventions::Whole;
 use super::decoding::Increments;
 use crate::diag::{Error, Interrupt, Result};
 use crate::engine::Features;
@@ -21,7 +21,7 @@ use crate::objectives::logprobs;
 #[derive(Clone)]
 pub struct Policy {
     pub(super) bound: Arc<Bound>,
-    pub(super) convention: Arc<Convention>,
+    pub(super) convention: Arc<Whole>,
     pub(super) given: BTreeMap<String, Tensor>,
     pub(super) increments: Arc<Increments>,
     pub(super) interrupt: Interrupt,
@@ -45,7 +45,7 @@ impl Scores {
 
 impl Policy {
     /// The function behind `bound`, which is still to be given its weights.
-    pub(super) fn new(bound: Bound, convention: Convention, interrupt: &Interrupt) -> Result<Self> {
+    pub(super) fn new(bound: Bound, convention: Whole, interrupt: &Interrupt) -> Result<Self> {
         let bound = Arc::new(bound);
         Ok(Self {
             increments: Arc::new(Increments::new(bound.clone(), &convention)?),
@@ -174,7 +174,7 @@ impl Policy {
                 .to_vec1()?)
         };
         let longest = rows.iter().map(|r| r.len()).max().unwrap_or(0);
-        let given = self.convention.length_fixed.unwrap_or(longest);
+        let given = self.convention.length(longest);
         match rows {
             _ if got >= longest || rows.iter().all(|r| r.len() == given) => {
                 rows.iter().enumerate().map(at).collect()
@@ -205,7 +205,7 @@ impl NextLogits for Policy {
     }
 
     fn max_len(&self) -> usize {
-        self.convention.length_max
+        self.convention.length_max()
     }
 
     fn decoder(&self, longest: usize) -> Result<Option<Box<dyn Decoder + '_>>> {

@@ -55,7 +55,7 @@ impl StudentModel {
             model_path,
             &LoadOptions::default(),
         )?);
-        let length = model.convention()?.length_max;
+        let length = model.convention()?.length_max();
         if max_seq_len > length {
             fail!("the model takes {length} tokens at most, asked for {max_seq_len}");
         }
@@ -80,7 +80,7 @@ impl StudentModel {
         };
         let names: BTreeSet<String> = adapters.weights().map(str::to_owned).collect();
         let bound = engine.bind(model.function(), &names)?;
-        let policy = Policy::new(bound, model.convention()?, model.interrupt())?;
+        let policy = Policy::new(bound, model.whole()?, model.interrupt())?;
         let optimizer = AdamW::new(adapters.parameters().clone(), options)?;
         Ok(Self {
             model,
@@ -214,7 +214,7 @@ impl StudentModel {
     /// Writes the student as a bundle, its tokenizer inside; the form is told by the extension. Gives
     /// how each weight that changed is stored, the least faithful first.
     pub fn save(&self, path: &Path, storage: Storage) -> Result<Vec<StoredWeight>> {
-        let bundle = self.model.bundle();
+        let bundle = self.model.bundle()?;
         let weights = self.weights()?;
         let (bundle, stored) = bundle.with_weights(self.model.function(), &weights, storage)?;
         self.model.save_as(&bundle, path)?;

@@ -1,6 +1,7 @@
 //! Element types, plain host arrays and seeded random streams: what every layer above counts with.
 
 mod array;
+mod axes;
 mod dtype;
 mod json;
 mod packing;

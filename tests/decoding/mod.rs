@@ -1,5 +1,7 @@
 //! Decoding by new tokens alone gives what computing everything gives, at every step.
 
+mod habits;
+mod kept;
 mod models;
 mod programs;
 mod texts;

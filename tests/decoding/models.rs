@@ -35,7 +35,7 @@ fn reference_models() {
     for (folder, part) in REFERENCES {
         for path in bundles(&Path::new(&root).join(folder), part) {
             let model = CoreMLModelWrapper::load(&path, &LoadOptions::default()).unwrap();
-            let longest = model.convention().unwrap().length_max.min(14);
+            let longest = model.convention().unwrap().length_max().min(14);
             let worst = difference(&model, 250, longest).unwrap();
             println!("{}: {worst:.1e}", path.display());
             if worst > EXACT {

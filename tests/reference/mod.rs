@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use rlaif_repl::engine::portable::{Options, Portable};
 use rlaif_repl::engine::{Engine, Features};
+use rlaif_repl::generate::NextLogits;
+use rlaif_repl::models::{CoreMLModelWrapper, LoadOptions};
 use rlaif_repl::numeric::{Array, DType};
 use rlaif_repl::package::Bundle;
 use safetensors::{Dtype, SafeTensors};
@@ -228,6 +230,7 @@ fn a_stateful_model_agrees_with_pytorch_step_by_step() {
             let cache = state.read(name).unwrap();
             worst = worst.max(error(&cache, &reference[&format!("final.{name}")]));
         }
+        worst = worst.max(decoded(&path, &reference));
         report(&path, worst);
         assert!(
             worst <= tolerance(&engine),
@@ -235,6 +238,23 @@ fn a_stateful_model_agrees_with_pytorch_step_by_step() {
             path.display()
         );
     }
+}
+
+/// The same steps as a decoder takes them, which makes the masks itself.
+fn decoded(path: &Path, reference: &Features) -> f64 {
+    let model = CoreMLModelWrapper::load(path, &LoadOptions::default()).unwrap();
+    let mut decoder = model.decoder(16).unwrap().unwrap();
+    let (mut ids, mut worst) = (Vec::new(), 0f64);
+    for step in 0..8 {
+        let new = reference[&format!("{step}.inputIds")].to_i64s();
+        ids.extend(new.into_iter().map(|id| id as u32));
+        let got = decoder.next(&[(0, &ids)]).unwrap().remove(0);
+        let all = &reference[&format!("{step}.logits")];
+        let last = all.narrow(1, all.shape()[1] - 1, 1).unwrap();
+        let got = Array::from_f32(last.shape().to_vec(), &got).unwrap();
+        worst = worst.max(error(&got, &last));
+    }
+    worst
 }
 
 #[test]
@@ -299,6 +319,11 @@ fn a_stateful_llama_agrees_over_six_tokens() {
             let as_array = |v: &[f32]| Array::from_f32(vec![256], v).unwrap();
             worst = worst.max(error(&as_array(&got), &as_array(row)));
         }
+        let model = CoreMLModelWrapper::load(&path, &LoadOptions::default()).unwrap();
+        let ids: Vec<u32> = tokens.to_i64s().into_iter().map(|id| id as u32).collect();
+        let whole = model.forward(&ids).unwrap();
+        let whole = Array::from_f32(logits.shape().to_vec(), whole.as_slice().unwrap());
+        worst = worst.max(error(&whole.unwrap(), logits));
         report(&path, worst);
         assert!(worst <= 2e-2, "{}: {worst:.2e}", path.display());
     }

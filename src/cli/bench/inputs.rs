@@ -65,8 +65,8 @@ impl Shapes {
     }
 
     /// Tokens of one prediction.
-    pub fn tokens(&self, convention: Option<&Convention>) -> Option<usize> {
-        let ids = &convention?.ids;
+    pub fn tokens(&self, convention: Option<&dyn Convention>) -> Option<usize> {
+        let ids = convention?.ids();
         let (.., shape) = self.inputs.iter().find(|(name, ..)| name == ids)?;
         Some(shape.iter().product::<usize>() * self.examples)
     }

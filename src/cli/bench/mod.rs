@@ -238,9 +238,9 @@ impl Side {
             let start = Instant::now();
             let model = self.load()?;
             found.load.push(start.elapsed().as_secs_f64());
-            let described = model.bundle().description.function(model.function())?;
+            let described = model.description().function(model.function())?;
             let shapes = Shapes::new(described, &args.shapes, args.batch, args.length)?;
-            found.tokens = shapes.tokens(model.convention().ok().as_ref());
+            found.tokens = shapes.tokens(model.convention().ok().map(|c| &**c));
             found.shapes = shapes.told();
             let ready = Ready {
                 examples: shapes.examples()?,
@@ -280,7 +280,7 @@ impl Ready {
     /// Tokens per second of decoding `count` of them, greedily; `None` if the model can't or `count` is 0.
     fn decode(&self, count: usize) -> Result<Option<f64>> {
         let can = self.model.convention();
-        if count == 0 || !can.is_ok_and(|c| c.length_max >= inputs::PROMPT + count) {
+        if count == 0 || !can.is_ok_and(|c| c.length_max() >= inputs::PROMPT + count) {
             return Ok(None);
         }
         let prompt: Vec<u32> = (0..inputs::PROMPT).map(inputs::token).collect();

@@ -158,6 +158,10 @@ impl State for States {
         self.set(name, tensor)
     }
 
+    fn fork(&self) -> Result<Option<Box<dyn State>>> {
+        Ok(Some(Box::new(self.clone())))
+    }
+
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }

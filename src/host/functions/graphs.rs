@@ -81,7 +81,7 @@ fn graph(call: &mut Call) -> Result<GraphHandle> {
     let model = call.get::<Model>("model")?.0;
     let name: Option<String> = call.options.get("function")?;
     let name = name.unwrap_or_else(|| model.function().to_owned());
-    let graph = Graph::of_program(&model.bundle().program, &name)?;
+    let graph = Graph::of_program(&model.bundle()?.program, &name)?;
     Ok(GraphHandle(Arc::new(graph)))
 }
 

@@ -116,7 +116,7 @@ fn functions() -> Vec<ScriptFn> {
             .run(|call| Ok(call.receiver::<Model>()?.0.tokenizer()?.vocab_size())),
         method::<Model>("card", "What the model is: inputs, outputs, size, engine.")
             .returns("Table")
-            .example("[load(\"embedded:student\").card()]", "[Table(6 rows, 2 columns)]")
+            .example("[load(\"embedded:student\").card()]", "[Table(7 rows, 2 columns)]")
             .run(|call| card(&call.receiver::<Model>()?.0)),
         method::<Model>("weights", "Its weights: name, shape, type, what reads them.")
             .returns("Table")
@@ -194,7 +194,7 @@ fn load(call: &mut Call) -> Result<Model> {
 
 fn card(model: &CoreMLModelWrapper) -> Result<Table> {
     let mut table = Table::new("", ["model", model.name()]);
-    let description = &model.bundle().description;
+    let description = model.description();
     let mut row = |name: &str, text: String| table.push([name.to_owned(), text]);
     row("engine", model.engine().name())?;
     let function = &description.functions[model.function()];
@@ -211,7 +211,8 @@ fn card(model: &CoreMLModelWrapper) -> Result<Table> {
         let names: Vec<&str> = description.functions.keys().map(String::as_str).collect();
         row("functions", names.join(", "))?;
     }
-    if model.convention().is_ok() {
+    if let Ok(convention) = model.convention() {
+        row("convention", convention.told())?;
         let decoding = model.decoding().map(|decoding| decoding.to_string());
         let decoding = decoding.unwrap_or_else(|| "found out at the first text".to_owned());
         row("decoding", decoding)?;

@@ -145,7 +145,7 @@ fn trace(call: &mut Call) -> Result<TraceHandle> {
     let portable = model.portable()?;
     let function: Option<String> = call.options.get("function")?;
     let function = function.unwrap_or_else(|| model.function().to_owned());
-    let described = model.bundle().description.function(&function)?;
+    let described = model.description().function(&function)?;
     let inputs = inputs::features(call, &model, described)?;
     let clock = call.host.clock();
     let options = TraceOptions {

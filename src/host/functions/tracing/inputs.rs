@@ -6,7 +6,7 @@ use crate::diag::{Context as _, Result};
 use crate::engine::Features;
 use crate::fail;
 use crate::host::Call;
-use crate::models::{Convention, CoreMLModelWrapper};
+use crate::models::{CoreMLModelWrapper, Whole};
 use crate::numeric::{self, DType};
 use crate::package::FunctionDescription;
 
@@ -27,7 +27,7 @@ pub(super) fn features(
         Ok(text) => model.tokenizer()?.encode(&text, true)?,
         Err(_) => call.get::<Vec<u32>>("inputs")?,
     };
-    let convention = Convention::of(function).map_err(|error| {
+    let convention = Whole::of(function, None).map_err(|error| {
         error.or_hint("give the inputs by name: #{input: [[1.0, 2.0]]}".to_owned())
     })?;
     let calls = convention.calls(&[&ids])?;
