@@ -80,11 +80,15 @@ fn shows(session: &mut Session, recorder: &Recorder, code: &str) -> String {
     let outcome = session.eval(code);
     let screen = Terminal::default();
     let mut parts: Vec<String> = Vec::new();
+    let mut written = String::new();
     for event in recorder.take() {
-        if let Event::Show(display) = event {
-            parts.push(display.render(&screen));
+        match event {
+            Event::Show(display) => parts.push(display.render(&screen)),
+            Event::Write(text) => written.push_str(&text),
+            Event::Progress(_) => {}
         }
     }
+    parts.extend(written.lines().map(str::to_owned));
     if let Some(display) = session.show(&outcome.value, 80) {
         let text = display.render(&screen);
         let gap = if text.contains('\n') { '\n' } else { ' ' };

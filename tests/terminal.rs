@@ -180,6 +180,21 @@ fn ctrl_c_stops_the_evaluation_and_keeps_the_session() {
     prompt.enter("kept", "Out[4]: 5");
 }
 
+/// The text stands below its bar while it grows, goes when it is done, and what came by Ctrl-C is kept.
+#[test]
+fn text_grows_below_its_bar_and_ctrl_c_keeps_it() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.enter("let m = load(\"embedded:student\");", "In [2]: ");
+    let slowly = "m.generate(\"the soup\", #{seed: 2, on_text: |text, row| sleep(0.1)})";
+    prompt.enter(slowly, "\n at the c");
+    prompt.type_keys("\x03");
+    prompt.wait("finish: \"unfinished\"");
+    prompt.wait("stopped: interrupted");
+    prompt.enter("_.completion.starts_with(\" at the c\")", "Out[3]: true");
+    let streamed = "m.generate(\"the soup\", #{seed: 2, max_new_tokens: 8, stream: true});";
+    prompt.enter(streamed, "\n at the city museu\nIn [5]: ");
+}
+
 #[test]
 fn ctrl_c_clears_the_line() {
     let mut prompt = Prompt::open(&[]);

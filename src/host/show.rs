@@ -7,6 +7,8 @@ use crate::report::Display;
 
 /// Elements of an array or map that are shown before "… n more".
 const MOST: usize = 1000;
+/// Lines of an array inside of something else before "… n more".
+const INNER_LINES: usize = 2;
 
 /// One line, as a script would write it: strings quoted, our types in their own words.
 pub fn line(registry: &Registry, value: &Dynamic) -> String {
@@ -81,7 +83,12 @@ fn wrapped(registry: &Registry, value: &Dynamic, indent: usize, width: usize) ->
         );
         let body = match nested {
             true => items.join(&format!(",\n{margin}")),
-            false => filled(&items, inner, width),
+            false => filled(
+                &items,
+                inner,
+                width,
+                if indent > 0 { INNER_LINES } else { MOST },
+            ),
         };
         return format!("[\n{margin}{body}\n{close}]");
     }
@@ -99,14 +106,20 @@ fn wrapped(registry: &Registry, value: &Dynamic, indent: usize, width: usize) ->
     flat
 }
 
-/// As many items on a line as fit.
-fn filled(items: &[String], indent: usize, width: usize) -> String {
+/// As many items on a line as fit, on so many lines.
+fn filled(items: &[String], indent: usize, width: usize, lines: usize) -> String {
     let margin = " ".repeat(indent);
     let mut text = String::new();
     let mut column = indent;
+    let mut line = 1;
     for (at, item) in items.iter().enumerate() {
         let size = item.chars().count() + 2;
         if at > 0 && column + size > width {
+            line += 1;
+            if line > lines {
+                text.push_str(&format!(",\n{margin}… {} more", items.len() - at));
+                break;
+            }
             text.push_str(",\n");
             text.push_str(&margin);
             column = indent;

@@ -11,6 +11,7 @@ mod edit;
 mod growing;
 mod highlight;
 mod magic;
+mod screen;
 mod terminal;
 
 use std::cell::RefCell;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::growing::{Line, tail};
+use super::screen::bars;
 use crate::host::{Event, Sink, Update};
 use crate::report::{self, Display};
 
@@ -193,55 +194,6 @@ impl Terminal {
 pub(super) fn columns() -> usize {
     let size = console::Term::stdout().size_checked();
     size.map_or(WIDTH, |(_, columns)| usize::from(columns))
-}
-
-/// Bars at the standard error.
-fn bars() -> MultiProgress {
-    let screen = Box::new(Screen(console::Term::stderr()));
-    MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(screen, 20))
-}
-
-/// The standard error for bars. They fill their line, so the line leaves room for the `^C` of the keyboard: on a
-/// full line it would scroll, and the bar would stay.
-#[derive(Debug)]
-struct Screen(console::Term);
-
-impl TermLike for Screen {
-    fn width(&self) -> u16 {
-        self.0.size().1.saturating_sub(3)
-    }
-
-    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-        self.0.move_cursor_up(n)
-    }
-
-    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-        self.0.move_cursor_down(n)
-    }
-
-    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
-        self.0.move_cursor_right(n)
-    }
-
-    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
-        self.0.move_cursor_left(n)
-    }
-
-    fn write_line(&self, text: &str) -> io::Result<()> {
-        self.0.write_line(text)
-    }
-
-    fn write_str(&self, text: &str) -> io::Result<()> {
-        self.0.write_str(text)
-    }
-
-    fn clear_line(&self) -> io::Result<()> {
-        self.0.clear_line()
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        self.0.flush()
-    }
 }
 
 fn bar(update: &Update) -> ProgressBar {

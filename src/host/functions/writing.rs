@@ -57,12 +57,9 @@ pub(super) fn write(
     let mut view = View::new(call, prompts.len(), sampling.max_new_tokens)?;
     let mut generation = Generation::start(model, prompts, sampling)?;
     let stopped = loop {
-        view.look(&mut generation)?;
-        if generation.open() == 0 {
-            break None;
-        }
-        match call.host.check().and_then(|()| generation.step()) {
-            Ok(()) => {}
+        match step(&mut view, &mut generation) {
+            Ok(true) => {}
+            Ok(false) => break None,
             Err(error) if error.is_interrupt() => break Some(error),
             Err(error) => return Err(error),
         }
@@ -73,6 +70,17 @@ pub(super) fn write(
         rollouts: generation.finish(),
         stopped,
     })
+}
+
+/// Shows what is there, and goes on; false at the end.
+fn step(view: &mut View, generation: &mut Generation) -> Result<bool> {
+    view.look(generation)?;
+    if generation.open() == 0 {
+        return Ok(false);
+    }
+    view.call.host.check()?;
+    generation.step()?;
+    Ok(true)
 }
 
 /// Where the text shows.
