@@ -5,10 +5,12 @@ mod conversion;
 mod decoder;
 mod families;
 mod llama;
+mod oracle;
 mod source;
 
 pub use builder::{Builder, Var};
 pub use conversion::{CONTEXT, ConvertOptions, convert};
 pub use decoder::Precision;
 pub use llama::{Llama, LlamaConfig};
+pub use oracle::Oracle;
 pub use source::{Checkpoint, Tensors, open};

@@ -37,6 +37,7 @@ pub use edit::{Storage, StoredWeight};
 pub use inventory::{WeightForm, weight_forms};
 pub use model::Model;
 pub use pipeline::{Pipeline, PipelineKind, Stage};
+pub use save::Companions;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -137,7 +138,12 @@ impl Bundle {
     /// A `.mlmodelc` has what Apple's compiler would write (see [`compile`]); whether Core ML itself loads
     /// it was not tried: for a Mac, write a `.mlpackage`.
     pub fn save(&self, path: &Path) -> Result<()> {
-        save::save(save::Whole::Program(Cow::Borrowed(self)), path)
+        self.save_with(path, &Companions::new())
+    }
+
+    /// The same, with `companions` in the bundle's folder, such as its tokenizer.
+    pub fn save_with(&self, path: &Path, companions: &Companions) -> Result<()> {
+        save::save(save::Whole::Program(Cow::Borrowed(self)), path, companions)
     }
 
     /// The bundle with new values for some weights, by value name in `function`; and how each that

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Bundle, Description, Pipeline, open, save};
+use super::{Bundle, Companions, Description, Pipeline, open, save};
 use crate::diag::{Error, Result};
 
 /// A Core ML model that can be run here.
@@ -33,7 +33,7 @@ impl Model {
     /// Each stage of a pipeline keeps a weight file of its own: `model0/weights/…` in a `.mlmodelc`,
     /// `weights/0-weight.bin` in a `.mlpackage`.
     pub fn save(&self, path: &Path) -> Result<()> {
-        save::save(self.into(), path)
+        save::save(self.into(), path, &Companions::new())
     }
 
     /// The ML Program; fails for a pipeline.

@@ -1,6 +1,7 @@
 //! Writes bundles, all or nothing.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -35,17 +36,28 @@ impl<'a> From<&'a Model> for Whole<'a> {
     }
 }
 
-/// Writes `whole` to `path`; see [`Model::save`].
-pub(super) fn save(whole: Whole, path: &Path) -> Result<()> {
+/// Files that are put into a bundle beside the model: content by name.
+pub type Companions = BTreeMap<String, Vec<u8>>;
+
+/// Writes `whole` to `path`, with `companions` in it; see [`Model::save`].
+pub(super) fn save(whole: Whole, path: &Path, companions: &Companions) -> Result<()> {
     let format = Format::of(path)?;
     let write = |folder: &Path| {
         let whole = checked(whole)?;
         match format {
-            Format::Package => packaged::write(&whole, folder),
+            Format::Package => packaged::write(&whole, folder)?,
             Format::Compiled => {
-                compiled::write(&whole, folder, &|written| Origin::of(&whole, written, path))
+                compiled::write(&whole, folder, &|written| Origin::of(&whole, written, path))?;
             }
         }
+        for (name, content) in companions {
+            let target = folder.join(name);
+            if target.parent() != Some(folder) || target.exists() {
+                fail!("\"{name}\" can't be the name of a file beside the model");
+            }
+            fs::write(target, content).with_context(|| name.clone())?;
+        }
+        Ok(())
     };
     replace(path, write).with_context(|| format!("saving {}", path.display()))
 }

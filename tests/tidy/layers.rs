@@ -73,6 +73,7 @@ const HOMES: &[(&str, &[&str])] = &[
         &[
             "diag",
             "convert/source/gguf",
+            "convert/oracle",
             "engine",
             "optim",
             "objectives",

@@ -18,6 +18,7 @@ use crate::fail;
 
 pub use layout::{Layout, Precision};
 pub use rope::{Rope, Scaling};
+pub(super) use weights::Weights;
 pub use writer::bundle;
 
 /// A decoder-only transformer.

@@ -73,7 +73,7 @@ impl Rope {
     }
 
     /// The `dim / 2` frequencies for a context, and what cos and sin are multiplied by.
-    fn frequencies(&self, context: usize) -> (Vec<f64>, f64) {
+    pub(in crate::convert) fn frequencies(&self, context: usize) -> (Vec<f64>, f64) {
         let d = self.dim as f64;
         let plain = (0..self.dim / 2).map(|i| self.theta.powf(-2.0 * i as f64 / d));
         match &self.scaling {

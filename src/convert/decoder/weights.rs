@@ -8,7 +8,7 @@ use crate::diag::{Error, Kind, Result};
 use crate::numeric::{Array, DType};
 
 /// Reads weights, and remembers which.
-pub(super) struct Weights<'a> {
+pub(in crate::convert) struct Weights<'a> {
     source: &'a Checkpoint,
     read: BTreeSet<String>,
 }

@@ -6,7 +6,7 @@ use crate::diag::{Error, Result};
 
 /// A `config.json`, or a section of it. A key that is null counts as absent, as transformers has it.
 #[derive(Clone, Copy)]
-pub(super) struct Keys<'a>(pub &'a Map<String, Value>);
+pub(in crate::convert) struct Keys<'a>(pub &'a Map<String, Value>);
 
 impl<'a> Keys<'a> {
     pub fn size(self, key: &str) -> Result<usize> {

@@ -15,7 +15,7 @@ mod qwen3;
 mod rope;
 mod smollm3;
 
-use self::keys::Keys;
+pub(super) use self::keys::Keys;
 use super::Checkpoint;
 use super::decoder::Decoder;
 use crate::diag::{Error, Result};

@@ -47,7 +47,7 @@ pub struct Checkpoint {
 }
 
 /// Weights that are read when they are asked for.
-pub trait Tensors {
+pub trait Tensors: Send + Sync {
     /// Name and shape of every weight, by name.
     fn shapes(&self) -> &BTreeMap<String, Vec<usize>>;
 

@@ -1,0 +1,97 @@
+//! A checkpoint's own forward pass, in fp32, which a program made of it is held against.
+//!
+//! It is that of `candle-transformers` for the models that it computes as `transformers` does. It was held
+//! against transformers 4.57 on the fixtures in `tests/fixtures/families`; where it lacks something or differs,
+//! a plain forward pass takes its place (see [`candle`]).
+
+mod candle;
+mod plain;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::{Device, Tensor};
+use ndarray::Array2;
+
+use self::candle::Stepwise;
+use self::plain::Plain;
+use super::families;
+use super::source::Checkpoint;
+use crate::diag::{Error, Result};
+use crate::fail;
+
+/// A checkpoint that gives logits.
+pub struct Oracle {
+    way: Way,
+    vocab: usize,
+    longest: usize,
+}
+
+enum Way {
+    /// candle-transformers, token by token: it gives the last position's logits only.
+    Candle(Mutex<Stepwise>),
+    /// A plain forward pass, with what candle-transformers lacks.
+    Plain(Box<Plain>, String),
+}
+
+impl Oracle {
+    /// The model of `source`, for rows of up to `longest` tokens, as a program of the context `context`
+    /// takes them.
+    pub fn new(source: &Arc<Checkpoint>, context: usize, longest: usize) -> Result<Self> {
+        let model = families::describe(source)?;
+        let vocab = model.vocab;
+        let tied = model.head.linear.is_none();
+        let way = match candle::open(source, longest, tied)? {
+            Ok(stepwise) => Way::Candle(Mutex::new(stepwise)),
+            Err(lack) => {
+                let plain = Plain::new(source.clone(), model, context);
+                Way::Plain(Box::new(plain), lack)
+            }
+        };
+        Ok(Self {
+            way,
+            vocab,
+            longest,
+        })
+    }
+
+    /// Who computes, and why not candle-transformers if it is not.
+    pub fn remark(&self) -> String {
+        match &self.way {
+            Way::Candle(_) => "candle-transformers".to_owned(),
+            Way::Plain(_, lack) => {
+                format!("a plain forward pass, as candle-transformers {lack}")
+            }
+        }
+    }
+
+    /// Logits of a row of tokens, `[length, vocab]`.
+    pub fn logits(&self, ids: &[u32]) -> Result<Array2<f32>> {
+        if let Some(id) = ids.iter().find(|id| **id as usize >= self.vocab) {
+            fail!("token {id} is not one of the {}", self.vocab);
+        }
+        if ids.is_empty() || ids.len() > self.longest {
+            fail!(
+                "a row of {} tokens, expected 1 to {}",
+                ids.len(),
+                self.longest
+            );
+        }
+        let values = match &self.way {
+            Way::Plain(plain, _) => plain.logits(ids)?.flatten_all()?.to_vec1()?,
+            Way::Candle(step) => {
+                let mut step = step.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut values = Vec::with_capacity(ids.len() * self.vocab);
+                for (at, id) in ids.iter().enumerate() {
+                    let id = Tensor::new(&[[*id]], &Device::Cpu)?;
+                    values.extend(step(&id, at)?.flatten_all()?.to_vec1::<f32>()?);
+                }
+                values
+            }
+        };
+        let logits = Array2::from_shape_vec((ids.len(), self.vocab), values);
+        logits.map_err(|error| Error::new(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests;
