@@ -6,6 +6,8 @@ pub mod classifier;
 mod contract;
 pub mod device;
 pub mod inputs;
+mod joined;
+pub mod parts;
 pub mod pipeline;
 pub mod portable;
 

@@ -1,14 +1,13 @@
 //! Pipelines as one model: each stage runs on an engine of its own, values go on by name.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use super::inputs::prepare;
+use super::joined::States;
 use super::portable::{Limits, Options, Portable};
 use super::{Engine, Features, State};
-use crate::diag::{Context, Error, Result};
+use crate::diag::{Context, Result};
 use crate::fail;
-use crate::numeric::Array;
 use crate::package::{Description, FeatureKind, FunctionDescription, Model, Pipeline};
 
 /// A model of either kind on the portable engine.
@@ -131,50 +130,10 @@ impl Chain {
     fn states(&self) -> Result<States> {
         let states = self.stages.iter().map(|stage| {
             let names = stage.function()?.states.iter();
-            let names = names.map(|state| state.name.clone()).collect();
+            let names = names.map(|state| (state.name.clone(), state.name.clone()));
             let function = &stage.engine.description().default_function;
-            Ok((names, stage.engine.new_state(function)?))
+            Ok((names.collect(), stage.engine.new_state(function)?))
         });
         Ok(States(states.collect::<Result<_>>()?))
-    }
-}
-
-/// The names of each stage's states, and the buffers.
-struct States(Vec<(Vec<String>, Box<dyn State>)>);
-
-impl States {
-    fn unknown(&self, name: &str) -> Error {
-        let names = self.0.iter().flat_map(|(names, _)| names);
-        Error::unknown("state", name, names.map(String::as_str))
-    }
-}
-
-impl State for States {
-    fn read(&self, name: &str) -> Result<Array> {
-        let mut stages = self.0.iter();
-        let stage = stages.find(|(names, _)| names.iter().any(|known| known == name));
-        let (_, state) = stage.ok_or_else(|| self.unknown(name))?;
-        state.read(name)
-    }
-
-    fn write(&mut self, name: &str, value: &Array) -> Result<()> {
-        let mut stages = self.0.iter_mut();
-        match stages.find(|(names, _)| names.iter().any(|known| known == name)) {
-            Some((_, state)) => state.write(name, value),
-            None => Err(self.unknown(name)),
-        }
-    }
-
-    fn fork(&self) -> Result<Option<Box<dyn State>>> {
-        let forks = self.0.iter().map(|(names, state)| {
-            let fork = state.fork()?;
-            Ok(fork.map(|fork| (names.clone(), fork)))
-        });
-        let forks: Option<Vec<_>> = forks.collect::<Result<_>>()?;
-        Ok(forks.map(|forks| Box::new(States(forks)) as Box<dyn State>))
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -9,15 +9,15 @@ use ndarray::Array2;
 
 use super::conventions::{Convention, Runner, Whole, recognise};
 use super::decoding::Decoding;
+use super::opened::Opened;
 use super::policy::Policy;
 use crate::diag::{Context, Error, Interrupt, Result};
-use crate::engine::apple::{self, AppleOptions};
+use crate::engine::Engine;
+use crate::engine::apple::AppleOptions;
 use crate::engine::portable::{Options, Passes, Portable, Precision};
-use crate::engine::{Engine, pipeline};
-use crate::fail;
 use crate::files;
 use crate::generate::{Decoder, NextLogits, Rollout, Sampling, generate};
-use crate::package::{Bundle, Description, Model};
+use crate::package::{Bundle, Description};
 use crate::tokenizer::Tokenizer;
 
 /// Which engine runs a model.
@@ -75,11 +75,7 @@ impl LoadOptions {
 /// A Core ML language model that is ready to predict.
 pub struct CoreMLModelWrapper {
     name: String,
-    /// Absent where the model is made of several.
-    bundle: Option<Arc<Bundle>>,
-    engine: Arc<dyn Engine>,
-    /// The same engine, if it is the portable one.
-    portable: Option<Arc<Portable>>,
+    opened: Opened,
     tokenizer: Option<Arc<Tokenizer>>,
     function: String,
     convention: Result<Arc<dyn Convention>>,
@@ -92,26 +88,15 @@ pub struct CoreMLModelWrapper {
 
 impl CoreMLModelWrapper {
     /// Loads a `.mlmodelc`, `.mlpackage` or `.mlmodel`, and the tokenizer in or beside it. A pipeline is
-    /// one model, whose stages run one after the other.
+    /// one model, whose stages run one after the other; so is a folder of parts, or its configuration. A
+    /// folder that holds one bundle stands for that.
     pub fn load(path: &Path, options: &LoadOptions) -> Result<Self> {
         let tokenizer = match &options.tokenizer {
             Some(path) => Some(Tokenizer::load(path)?),
             None => find_tokenizer(path)?,
         };
-        let engine = match &options.engine {
-            EngineChoice::Portable => None,
-            EngineChoice::Apple(apple) => Some(apple::open(path, apple)?.into()),
-        };
-        let name = path.display().to_string();
-        let (bundle, engine) = match (Model::open(path)?, engine) {
-            (Model::Program(bundle), engine) => (Some(Arc::new(bundle)), engine),
-            (Model::Pipeline(_), Some(engine)) => (None, Some(engine)),
-            (model @ Model::Pipeline(_), None) => (
-                None,
-                Some(pipeline::portable(model, options.portable())?.into()),
-            ),
-        };
-        Self::assemble(name, bundle, tokenizer, engine, options)
+        let opened = Opened::path(path, options)?;
+        Self::assemble(path.display().to_string(), opened, tokenizer, options)
     }
 
     /// A model of a bundle in memory, on the portable engine.
@@ -127,26 +112,17 @@ impl CoreMLModelWrapper {
                     .hint("save it first, then load the saved bundle"),
             );
         }
-        Self::assemble(name.to_owned(), Some(bundle), tokenizer, None, options)
+        let opened = Opened::program(bundle, options).with_context(|| name)?;
+        Self::assemble(name.to_owned(), opened, tokenizer, options)
     }
 
     fn assemble(
         name: String,
-        bundle: Option<Arc<Bundle>>,
+        opened: Opened,
         tokenizer: Option<Tokenizer>,
-        engine: Option<Arc<dyn Engine>>,
         options: &LoadOptions,
     ) -> Result<Self> {
-        let (engine, portable): Engines = match (engine, &bundle) {
-            (Some(engine), _) => (engine, None),
-            (None, Some(bundle)) => {
-                let portable = Portable::new(bundle.clone(), options.portable());
-                let portable = Arc::new(portable.with_context(|| name.clone())?);
-                (portable.clone(), Some(portable))
-            }
-            (None, None) => fail!("{name}: there is nothing to run"),
-        };
-        let description = engine.description();
+        let description = opened.engine.description();
         let function = options.function.clone();
         let function = function.unwrap_or_else(|| description.default_function.clone());
         description.function(&function)?;
@@ -154,9 +130,7 @@ impl CoreMLModelWrapper {
             .with_context(|| format!("\"{name}\" is not a language model that can be decoded"));
         Ok(Self {
             name,
-            bundle,
-            engine,
-            portable,
+            opened,
             tokenizer: tokenizer.map(Arc::new),
             function,
             convention,
@@ -173,7 +147,7 @@ impl CoreMLModelWrapper {
 
     /// The bundle; fails for a model that is made of several.
     pub fn bundle(&self) -> Result<&Arc<Bundle>> {
-        self.bundle.as_ref().ok_or_else(|| {
+        self.opened.bundle.as_ref().ok_or_else(|| {
             Error::new(format!("\"{}\" is made of several programs", self.name))
                 .hint("open the one that is meant by its own path")
         })
@@ -181,21 +155,24 @@ impl CoreMLModelWrapper {
 
     /// The interface of the whole.
     pub fn description(&self) -> &Description {
-        self.engine.description()
+        self.opened.engine.description()
     }
 
     pub fn engine(&self) -> &dyn Engine {
-        &*self.engine
+        &*self.opened.engine
     }
 
     /// The portable engine; fails on the apple engine, which has no gradients and shows no weights.
     pub fn portable(&self) -> Result<&Arc<Portable>> {
-        self.portable.as_ref().ok_or_else(|| match &self.bundle {
-            None => Error::new(format!("\"{}\" is made of several programs", self.name))
-                .hint("training and tracing take models of one program"),
-            Some(_) => Error::new(format!("\"{}\" runs on the apple engine", self.name))
-                .hint("load it with #{engine: \"portable\"} to train it or to see its weights"),
-        })
+        self.opened
+            .portable
+            .as_ref()
+            .ok_or_else(|| match &self.opened.bundle {
+                None => Error::new(format!("\"{}\" is made of several programs", self.name))
+                    .hint("training and tracing take models of one program"),
+                Some(_) => Error::new(format!("\"{}\" runs on the apple engine", self.name))
+                    .hint("load it with #{engine: \"portable\"} to train it or to see its weights"),
+            })
     }
 
     pub fn function(&self) -> &str {
@@ -205,7 +182,7 @@ impl CoreMLModelWrapper {
     /// What the user should know of how the model runs, in words; each remark once.
     pub fn news(&self) -> Vec<String> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut remarks = self.engine.remarks();
+        let mut remarks = self.opened.engine.remarks();
         remarks.retain(|remark| told.insert(remark.clone()));
         remarks
     }
@@ -251,7 +228,7 @@ impl CoreMLModelWrapper {
 
     fn runner(&self) -> Runner<'_> {
         Runner {
-            engine: &*self.engine,
+            engine: &*self.opened.engine,
             function: &self.function,
             interrupt: &self.interrupt,
         }
@@ -274,7 +251,7 @@ impl CoreMLModelWrapper {
         if let Some(way) = self.convention().ok()?.way() {
             return Some(Decoding::Kept(way));
         }
-        match (&self.portable, &self.bundle) {
+        match (&self.opened.portable, &self.opened.bundle) {
             (Some(_), _) => self.policy.get()?.decoding().cloned(),
             (None, Some(_)) => Some(Decoding::Recompute("the apple engine runs it".to_owned())),
             (None, None) => Some(Decoding::Recompute(
@@ -295,7 +272,7 @@ impl CoreMLModelWrapper {
 
     /// The model with its own weights, where it is stateless and runs on the portable engine.
     fn stateless(&self) -> Result<Option<&Policy>> {
-        match (&self.portable, self.convention()?.way()) {
+        match (&self.opened.portable, self.convention()?.way()) {
             (Some(_), None) => self.policy().map(Some),
             _ => Ok(None),
         }
@@ -347,8 +324,6 @@ impl NextLogits for CoreMLModelWrapper {
         }
     }
 }
-
-type Engines = (Arc<dyn Engine>, Option<Arc<Portable>>);
 
 fn find_tokenizer(bundle: &Path) -> Result<Option<Tokenizer>> {
     let inside = bundle.join("tokenizer.json");

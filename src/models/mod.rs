@@ -7,6 +7,8 @@ mod coreml_model;
 mod decoding;
 mod embedded;
 mod lora;
+mod opened;
+mod parts;
 mod policy;
 mod student;
 

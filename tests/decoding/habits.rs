@@ -17,8 +17,8 @@ pub const VOCAB: usize = 16;
 pub const SLOTS: usize = 12;
 /// Tokens that a prompt function takes.
 pub const PIECE: usize = 4;
-const LAYERS: usize = 2;
-const WIDTH: usize = 8;
+pub const LAYERS: usize = 2;
+pub const WIDTH: usize = 8;
 const HEADS: usize = 2;
 const SIZE: usize = 4;
 
@@ -43,14 +43,14 @@ pub enum Habit {
 }
 
 /// An input or state, with the range of each extent.
-struct Port {
-    name: String,
+pub struct Port {
+    pub name: String,
     dtype: &'static str,
     ranges: Vec<(usize, usize)>,
 }
 
 impl Port {
-    fn new(name: &str, dtype: &'static str, ranges: &[(usize, usize)]) -> Self {
+    pub fn new(name: &str, dtype: &'static str, ranges: &[(usize, usize)]) -> Self {
         Self {
             name: name.to_owned(),
             dtype,
@@ -95,25 +95,23 @@ fn fixed(extents: &[usize]) -> Vec<(usize, usize)> {
 }
 
 /// A function while it is written.
-struct Writer {
+pub struct Writer {
     habit: Habit,
     /// Tokens of a call.
     tokens: (usize, usize),
-    text: String,
-    rng: Rng,
-    inputs: Vec<Port>,
+    pub text: String,
+    pub inputs: Vec<Port>,
     states: Vec<Port>,
-    outputs: Vec<String>,
+    pub outputs: Vec<String>,
     count: usize,
 }
 
 impl Writer {
-    fn new(habit: Habit, tokens: (usize, usize)) -> Self {
+    pub fn new(habit: Habit, tokens: (usize, usize)) -> Self {
         Self {
             habit,
             tokens,
             text: String::new(),
-            rng: Rng::new(5),
             inputs: vec![Port::new("inputIds", "int32", &[(1, 1), tokens])],
             states: Vec::new(),
             outputs: Vec::new(),
@@ -121,7 +119,7 @@ impl Writer {
         }
     }
 
-    fn op_of(&mut self, dtype: &str, shape: &str, call: &str) -> String {
+    pub fn op_of(&mut self, dtype: &str, shape: &str, call: &str) -> String {
         self.count += 1;
         let name = format!("v{}", self.count);
         let ty = match shape {
@@ -132,16 +130,18 @@ impl Writer {
         name
     }
 
-    fn op(&mut self, shape: &str, call: &str) -> String {
+    pub fn op(&mut self, shape: &str, call: &str) -> String {
         self.op_of("fp32", shape, call)
     }
 
-    fn weight(&mut self, rows: usize, columns: usize) -> String {
+    /// The same numbers for the same name, whatever the function has besides.
+    pub fn weight(&mut self, name: &str, rows: usize, columns: usize) -> String {
+        let mut rng = Rng::named(5, name);
         let row = |rng: &mut Rng| {
             let values = (0..columns).map(|_| format!("{:?}", rng.normal() * 0.5));
             format!("[{}]", values.collect::<Vec<_>>().join(", "))
         };
-        let rows_of: Vec<String> = (0..rows).map(|_| row(&mut self.rng)).collect();
+        let rows_of: Vec<String> = (0..rows).map(|_| row(&mut rng)).collect();
         let shape = format!("{rows}, {columns}");
         let literal = rows_of.join(", ");
         self.op(
@@ -174,7 +174,7 @@ impl Writer {
     }
 
     /// Where the call's tokens start, as `[1]`, and the mask, by what the habit is given.
-    fn place(&mut self) -> (String, String) {
+    pub fn place(&mut self) -> (String, String) {
         let float = "fp32";
         let (habit, tokens) = (self.habit, self.tokens);
         let mask = |writer: &mut Self, name: &str, columns: (usize, usize)| {
@@ -272,17 +272,13 @@ impl Writer {
             format!("{LAYERS}, 1, {HEADS}, {SLOTS}, {SIZE}"),
         );
         let state = self.habit != Habit::Fixed;
-        if layer == 0 {
-            let ports = if state {
-                &mut self.states
-            } else {
-                &mut self.inputs
-            };
-            ports.push(Port::new(
-                &name,
-                "fp32",
-                &fixed(&[LAYERS, 1, HEADS, SLOTS, SIZE]),
-            ));
+        let ports = match state {
+            true => &mut self.states,
+            false => &mut self.inputs,
+        };
+        if ports.iter().all(|port| port.name != name) {
+            let extents = fixed(&[LAYERS, 1, HEADS, SLOTS, SIZE]);
+            ports.push(Port::new(&name, "fp32", &extents));
         }
         let whole = match (state, layer) {
             (true, _) => self.op(&shape, &format!("read_state(input = {name})")),
@@ -337,8 +333,8 @@ impl Writer {
         writeln!(self.text, "{text}").unwrap();
     }
 
-    fn heads(&mut self, x: &str) -> String {
-        let weight = self.weight(WIDTH, WIDTH);
+    fn heads(&mut self, name: &str, x: &str) -> String {
+        let weight = self.weight(name, WIDTH, WIDTH);
         let flat = self.op(
             &format!("1, ?, {WIDTH}"),
             &format!("linear(x = {x}, weight = {weight})"),
@@ -350,39 +346,34 @@ impl Writer {
         self.op(&format!("1, {HEADS}, ?, {SIZE}"), &call)
     }
 
-    /// Embeddings of tokens and positions.
-    fn embedded(&mut self, table: &str, start: &str) -> (String, String) {
-        let wide = format!("1, ?, {WIDTH}");
-        let gather = |table: &str, indices: &str| {
-            format!(
-                "gather(x = {table}, indices = {indices}, axis = int32(0), batch_dims = int32(0), \
-                 validate_indices = bool(false))"
-            )
-        };
-        let positions = self.weight(SLOTS, WIDTH);
-        let new = self.extent("inputIds", 2, 1);
-        let end = self.op_of("int32", "1", &format!("add(x = {start}, y = {new})"));
-        let scalar = |writer: &mut Self, x: &str| {
-            writer.op_of(
-                "int32",
-                "",
-                &format!("squeeze(x = {x}, axes = tensor<int32, [1]>([0]))"),
-            )
-        };
-        let (from, to) = (scalar(self, start), scalar(self, &end));
-        let call = format!("range_1d(start = {from}, end = {to}, step = int32(1))");
-        let places = self.op_of("int32", "?", &call);
-        let places = self.op(&format!("?, {WIDTH}"), &gather(&positions, &places));
-        let tokens = self.op(&wide, &gather(table, "inputIds"));
-        (
-            self.op(&wide, &format!("add(x = {tokens}, y = {places})")),
-            end,
-        )
+    /// Rows of a table.
+    pub fn gather(&mut self, table: &str, indices: &str, shape: &str) -> String {
+        let call = format!(
+            "gather(x = {table}, indices = {indices}, axis = int32(0), batch_dims = int32(0), \
+             validate_indices = bool(false))"
+        );
+        self.op(shape, &call)
     }
 
-    fn layer(&mut self, layer: usize, x: &str, mask: &str, place: &[String; 2]) -> String {
+    /// Adds the embeddings of positions from `start` on; and where they end.
+    pub fn placed(&mut self, x: &str, start: &str) -> (String, String) {
         let wide = format!("1, ?, {WIDTH}");
-        let [q, k, v] = [(); 3].map(|()| self.heads(x));
+        let positions = self.weight("positions", SLOTS, WIDTH);
+        let new = self.extent(x, 3, 1);
+        let end = self.op_of("int32", "1", &format!("add(x = {start}, y = {new})"));
+        let [from, to] = [start, &end].map(|x| {
+            let call = format!("squeeze(x = {x}, axes = tensor<int32, [1]>([0]))");
+            self.op_of("int32", "", &call)
+        });
+        let call = format!("range_1d(start = {from}, end = {to}, step = int32(1))");
+        let places = self.op_of("int32", "?", &call);
+        let places = self.gather(&positions, &places, &format!("?, {WIDTH}"));
+        (self.op(&wide, &format!("add(x = {x}, y = {places})")), end)
+    }
+
+    pub fn layer(&mut self, layer: usize, x: &str, mask: &str, place: &[String; 2]) -> String {
+        let wide = format!("1, ?, {WIDTH}");
+        let [q, k, v] = ["q", "k", "v"].map(|part| self.heads(&format!("{part}{layer}"), x));
         let (k, v) = (
             self.kept("key", layer, &k, place),
             self.kept("value", layer, &v, place),
@@ -402,10 +393,10 @@ impl Writer {
         let back = self.op(&format!("1, ?, {HEADS}, {SIZE}"), &call);
         let call = format!("reshape(x = {back}, shape = tensor<int32, [3]>([1, -1, {WIDTH}]))");
         let merged = self.op(&wide, &call);
-        let weight = self.weight(WIDTH, WIDTH);
+        let weight = self.weight(&format!("o{layer}"), WIDTH, WIDTH);
         let out = self.op(&wide, &format!("linear(x = {merged}, weight = {weight})"));
         let x = self.op(&wide, &format!("add(x = {x}, y = {out})"));
-        let weight = self.weight(WIDTH, WIDTH);
+        let weight = self.weight(&format!("up{layer}"), WIDTH, WIDTH);
         let up = self.op(&wide, &format!("linear(x = {x}, weight = {weight})"));
         let up = self.op(&wide, &format!("tanh(x = {up})"));
         self.op(&wide, &format!("add(x = {x}, y = {up})"))
@@ -413,15 +404,21 @@ impl Writer {
 
     /// The text of the function and how it looks from outside.
     fn function(mut self, name: &str) -> (String, FunctionDescription) {
-        let table = self.weight(VOCAB, WIDTH);
+        let table = self.weight("table", VOCAB, WIDTH);
         let (start, mask) = self.place();
-        let (mut x, end) = self.embedded(&table, &start);
+        let tokens = self.gather(&table, "inputIds", &format!("1, ?, {WIDTH}"));
+        let (mut x, end) = self.placed(&tokens, &start);
         for layer in 0..LAYERS {
             x = self.layer(layer, &x, &mask, &[start.clone(), end.clone()]);
         }
         let call = format!("linear(x = {x}, weight = {table})");
         writeln!(self.text, "tensor<fp32, [1, ?, {VOCAB}]> logits = {call};").unwrap();
         self.outputs.push("logits".to_owned());
+        self.finish(name)
+    }
+
+    /// The text of what was written, and how it looks from outside.
+    pub fn finish(self, name: &str) -> (String, FunctionDescription) {
         let ports = self
             .inputs
             .iter()
@@ -455,18 +452,24 @@ pub fn bundle(habit: Habit) -> Bundle {
         Habit::Slots => &[("infer", (1, 1)), ("prefill", (PIECE, PIECE))],
         Habit::Fixed | Habit::Fresh | Habit::Shifting => &[("main", (1, 1))],
     };
-    let mut texts = Vec::new();
-    let mut described = BTreeMap::new();
-    for (name, tokens) in functions {
-        let (text, function) = Writer::new(habit, *tokens).function(name);
-        texts.push(text);
-        described.insert((*name).to_owned(), function);
-    }
+    let written = functions.iter().map(|(name, tokens)| {
+        let written = Writer::new(habit, *tokens).function(name);
+        ((*name).to_owned(), written)
+    });
+    bundle_of(written.collect())
+}
+
+/// Functions by name, each its text and what it looks like from outside.
+pub fn bundle_of(functions: BTreeMap<String, (String, FunctionDescription)>) -> Bundle {
+    let texts: Vec<&str> = functions.values().map(|(text, _)| text.as_str()).collect();
     let source = format!("program(1.3)\n{{ {} }}", texts.join("\n"));
     let (program, _) = text::parse(&source, "habit").unwrap();
     let description = Description {
-        functions: described,
-        default_function: functions[0].0.to_owned(),
+        default_function: functions.keys().next().unwrap().clone(),
+        functions: functions
+            .into_iter()
+            .map(|(name, (_, function))| (name, function))
+            .collect(),
         ..Description::from_program(&program).unwrap()
     };
     Bundle::new(program, description)

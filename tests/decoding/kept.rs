@@ -1,5 +1,7 @@
 //! Models that keep the past themselves give what their stateless twin gives, at every step.
 
+use std::fmt::Debug;
+
 use rlaif_repl::generate::{NextLogits, Way};
 use rlaif_repl::models::{CoreMLModelWrapper, LoadOptions};
 use rlaif_repl::numeric::Rng;
@@ -17,17 +19,17 @@ const KEEPING: [(Habit, Way); 7] = [
     (Habit::Shifting, Way::ExplicitCache),
 ];
 
-fn plain(habit: Habit) -> CoreMLModelWrapper {
+pub fn plain(habit: Habit) -> CoreMLModelWrapper {
     model(habit, &LoadOptions::default())
 }
 
-fn tokens(rng: &mut Rng, count: usize) -> Vec<u32> {
+pub fn tokens(rng: &mut Rng, count: usize) -> Vec<u32> {
     let id = |_| (rng.uniform() * VOCAB as f64) as u32;
     (0..count).map(id).collect()
 }
 
 /// The logits after each row's last token, as the twin computes them from all its tokens.
-fn expected(twin: &CoreMLModelWrapper, rows: &[(usize, &[u32])]) -> Vec<Vec<f32>> {
+pub fn expected(twin: &CoreMLModelWrapper, rows: &[(usize, &[u32])]) -> Vec<Vec<f32>> {
     let last = |row: &[u32]| {
         let logits = twin.forward(row).unwrap();
         logits.row(row.len() - 1).to_vec()
@@ -60,11 +62,11 @@ fn rows_of_different_lengths_grow_to_the_end() {
     }
 }
 
-fn agree(habit: Habit, expected: &[Vec<f32>], got: &[Vec<f32>]) {
+pub fn agree(what: impl Debug, expected: &[Vec<f32>], got: &[Vec<f32>]) {
     assert_eq!(expected.len(), got.len());
     for (i, (expected, got)) in expected.iter().zip(got).enumerate() {
         let worst = apart(expected, got);
-        assert!(worst < EXACT, "{habit:?}, row {i}: {worst:e}");
+        assert!(worst < EXACT, "{what:?}, row {i}: {worst:e}");
     }
 }
 

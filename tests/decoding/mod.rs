@@ -1,5 +1,6 @@
 //! Decoding by new tokens alone gives what computing everything gives, at every step.
 
+mod cut;
 mod habits;
 mod kept;
 mod models;

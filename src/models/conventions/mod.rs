@@ -14,7 +14,7 @@ mod whole;
 
 pub use companions::{Companion, Span};
 pub use extents::Bounds;
-pub use tokens::Tokens;
+pub use tokens::{Tokens, logits};
 pub use whole::{Calls, Whole};
 
 use std::sync::Arc;
