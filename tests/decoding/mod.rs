@@ -4,6 +4,7 @@ mod cut;
 mod habits;
 mod kept;
 mod models;
+mod pipelines;
 mod programs;
 mod texts;
 
