@@ -5,12 +5,26 @@ use std::collections::BTreeMap;
 
 use super::State;
 use crate::diag::{Error, Result};
+use crate::fail;
 use crate::numeric::Array;
 
 /// Each program's states: their names in the whole with those of its own, and the buffers.
 pub(super) struct States(pub Vec<(BTreeMap<String, String>, Box<dyn State>)>);
 
 impl States {
+    /// Those of `count` programs that a caller gave, else the `fresh` ones.
+    pub fn given<'s>(
+        state: Option<&'s mut (dyn State + '_)>,
+        fresh: &'s mut Option<Self>,
+        count: usize,
+    ) -> Result<&'s mut Self> {
+        let given = state.and_then(|state| state.as_any_mut().downcast_mut::<Self>());
+        match given.or(fresh.as_mut()) {
+            Some(states) if states.0.len() == count => Ok(states),
+            _ => fail!("the state was made by another engine"),
+        }
+    }
+
     fn unknown(&self, name: &str) -> Error {
         let names = self.0.iter().flat_map(|(names, _)| names.keys());
         Error::unknown("state", name, names.map(String::as_str))

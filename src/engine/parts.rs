@@ -287,17 +287,11 @@ impl Engine for Parts {
             fail!("there is no line of parts for \"{function}\"");
         };
         let mut given = prepare(described, inputs, self.limits.elements)?;
-        let mut fresh;
-        let states = match state {
-            None => {
-                fresh = self.states()?;
-                &mut fresh
-            }
-            Some(state) => match state.as_any_mut().downcast_mut::<States>() {
-                Some(states) if states.0.len() >= line.parts.len() => states,
-                _ => fail!("the state was made by another engine"),
-            },
+        let mut fresh = match state {
+            Some(_) => None,
+            None => Some(self.states()?),
         };
+        let states = States::given(state, &mut fresh, self.longest().len())?;
         let first = line
             .parts
             .first()

@@ -7,7 +7,6 @@ use super::joined::States;
 use super::portable::{Limits, Options, Portable};
 use super::{Engine, Features, State};
 use crate::diag::{Context, Result};
-use crate::fail;
 use crate::package::{Description, FeatureKind, FunctionDescription, Model, Pipeline};
 
 /// A model of either kind on the portable engine.
@@ -87,17 +86,11 @@ impl Engine for Chain {
     ) -> Result<Features> {
         let described = self.description.function(function)?;
         let mut held = prepare(described, inputs, self.limits.elements)?;
-        let mut fresh;
-        let states = match state {
-            None => {
-                fresh = self.states()?;
-                &mut fresh
-            }
-            Some(state) => match state.as_any_mut().downcast_mut::<States>() {
-                Some(states) if states.0.len() == self.stages.len() => states,
-                _ => fail!("the state was made by another engine"),
-            },
+        let mut fresh = match state {
+            Some(_) => None,
+            None => Some(self.states()?),
         };
+        let states = States::given(state, &mut fresh, self.stages.len())?;
         let mut classes = Features::new();
         for (stage, (_, state)) in self.stages.iter().zip(&mut states.0) {
             let given = stage.run(&held, &mut **state);
