@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rlaif_repl::convert::{ConvertOptions, Precision, convert, open};
 use rlaif_repl::diag::Interrupt;
-use rlaif_repl::generate::{Sampling, generate};
+use rlaif_repl::generate::{NextLogits, Sampling, generate};
 use rlaif_repl::models::{CoreMLModelWrapper, Decoding, LoadOptions};
 use rlaif_repl::numeric::{Array, from_safetensors};
 
@@ -70,8 +70,9 @@ fn programs_give_the_logits_of_transformers() {
     let fp32 = |context, batch, fixed| ConvertOptions {
         precision: Precision::Fp32,
         context,
-        batch,
+        batch: Some(batch),
         fixed,
+        stateful: false,
     };
     let mut wrong = Vec::new();
     for family in FAMILIES {
@@ -95,6 +96,43 @@ fn programs_give_the_logits_of_transformers() {
             1e-5,
         );
         check("fp16", ConvertOptions::default(), &rows, "logits", 2e-2);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Prompts in one call, then token by token through the states.
+#[test]
+fn stateful_programs_go_on_where_they_were() {
+    let options = ConvertOptions {
+        precision: Precision::Fp32,
+        stateful: true,
+        ..ConvertOptions::default()
+    };
+    let mut wrong = Vec::new();
+    for family in FAMILIES {
+        let reference = reference(family);
+        let rows = rows(&reference);
+        let model = model(family, &options);
+        let far = distance(&model, &rows, &reference["logits"]);
+        // Keys and values are kept in fp16.
+        if far >= 5e-3 || far.is_nan() {
+            wrong.push(format!("{family}, prefill: {far:e}"));
+        }
+        let vocab = reference["logits"].shape()[2];
+        let expected = reference["logits"].to_f32s();
+        let scale = expected.iter().fold(0f32, |most, v| most.max(v.abs()));
+        let mut decoder = model.decoder(rows[0].len()).unwrap().unwrap();
+        for length in 3..=rows[0].len() {
+            let logits = decoder.next(&[(0, &rows[0][..length])]).unwrap();
+            let expected = &expected[(length - 1) * vocab..length * vocab];
+            let pairs = logits[0].iter().zip(expected);
+            let far = pairs.fold(0f32, |most, (a, b)| most.max((a - b).abs())) / scale;
+            if far >= 5e-3 || far.is_nan() {
+                wrong.push(format!("{family}, token {length}: {far:e}"));
+            }
+        }
+        drop(decoder);
+        assert_eq!(model.bundle().unwrap().program.functions.len(), 2);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

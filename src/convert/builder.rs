@@ -44,6 +44,7 @@ pub enum In<'a> {
     Ints(&'a [i64]),
     Float(f64),
     Bool(bool),
+    Bools(&'a [bool]),
     Text(&'a str),
 }
 
@@ -261,6 +262,10 @@ impl Builder {
                 &[*v],
             )?),
             In::Bool(b) => Value::array(Array::from_i64s(DType::Bool, vec![], &[i64::from(*b)])?),
+            In::Bools(flags) => {
+                let flags: Vec<i64> = flags.iter().map(|flag| i64::from(*flag)).collect();
+                Value::array(Array::from_i64s(DType::Bool, vec![flags.len()], &flags)?)
+            }
             In::Text(text) => Value::text(*text),
         };
         let name = self.unique(&format!("{result}_{parameter}_0"));

@@ -9,33 +9,31 @@ use crate::package::Bundle;
 use crate::tokenizer::Tokenizer;
 
 /// What a program is to be like.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConvertOptions {
     pub precision: Precision,
     /// Longest row; if absent what the model was made for, [`CONTEXT`] at most.
     pub context: Option<usize>,
-    /// Most rows in a call.
-    pub batch: usize,
+    /// Most rows in a call; if absent [`BATCH`], or one for a stateful program.
+    pub batch: Option<usize>,
     /// Whether every call has just `batch` rows of `context` tokens.
     pub fixed: bool,
+    /// Whether the program keeps keys and values in states.
+    pub stateful: bool,
 }
 
 /// The longest row unless another is asked for: what a call may need of memory grows with it.
 pub const CONTEXT: usize = 2048;
 
-impl Default for ConvertOptions {
-    fn default() -> Self {
-        Self {
-            precision: Precision::default(),
-            context: None,
-            batch: 64,
-            fixed: false,
-        }
-    }
-}
+/// Most rows of a call unless another number is asked for.
+pub const BATCH: usize = 64;
 
-/// The language model of `source`: `input_ids` int32 `[batch, length]` → `logits` `[batch, length, vocab]`,
-/// for iOS 18 and macOS 15 on.
+/// The language model of `source`, for iOS 18 and macOS 15 on: `input_ids` int32 `[batch, length]` → `logits`
+/// `[batch, length, vocab]`.
+///
+/// Stateful it has the functions `prefill` and `decode` over the states `keyCache` and `valueCache`: `inputIds`
+/// int32 `[1, length]` and `causalMask` fp16 `[1, 1, length, end]` → `logits` `[1, length, vocab]`, as
+/// Hugging Face's swift-transformers runs them.
 ///
 /// Fails if its architecture is not known, its weights are missing or do not agree with its configuration,
 /// or its tokenizer has more tokens than the embedding.
@@ -45,8 +43,12 @@ pub fn convert(source: &Checkpoint, options: &ConvertOptions) -> Result<Bundle> 
     let layout = Layout {
         precision: options.precision,
         context: options.context.unwrap_or(model.context.min(CONTEXT)),
-        batch: options.batch,
+        batch: options.batch.unwrap_or(match options.stateful {
+            true => 1,
+            false => BATCH,
+        }),
         fixed: options.fixed,
+        stateful: options.stateful,
     };
     let mut bundle = decoder::bundle(&model, source, layout)?;
     bundle.description.metadata.user = remarks(source);

@@ -136,6 +136,7 @@ impl Llama {
             context: self.config.max_position_embeddings,
             batch: MAX_BATCH,
             fixed: false,
+            stateful: false,
         };
         decoder::bundle(&families::describe(&source)?, &source, layout)
     }

@@ -9,7 +9,7 @@ mod oracle;
 mod source;
 
 pub use builder::{Builder, Var};
-pub use conversion::{CONTEXT, ConvertOptions, convert};
+pub use conversion::{BATCH, CONTEXT, ConvertOptions, convert};
 pub use decoder::Precision;
 pub use llama::{Llama, LlamaConfig};
 pub use oracle::Oracle;

@@ -1,5 +1,7 @@
 //! A dense array in host memory, with its MIL element type: the currency between files and engines.
 
+use std::sync::Arc;
+
 use half::{bf16, f16};
 
 use super::DType;
@@ -8,12 +10,13 @@ use crate::fail;
 
 /// A dense, row-major, little-endian array.
 ///
-/// Sub-byte integers take one byte each (`int4` as `i8`, `uintN` as `u8`); booleans are 0 or 1.
+/// Sub-byte integers take one byte each (`int4` as `i8`, `uintN` as `u8`); booleans are 0 or 1. Clones share
+/// the elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Array {
     dtype: DType,
     shape: Vec<usize>,
-    bytes: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
 }
 
 impl Array {
@@ -29,7 +32,7 @@ impl Array {
         Ok(Self {
             dtype,
             shape,
-            bytes,
+            bytes: Arc::new(bytes),
         })
     }
 
@@ -126,7 +129,14 @@ impl Array {
 
     /// The same elements in another shape of equal size.
     pub fn reshaped(self, shape: Vec<usize>) -> Result<Self> {
-        Self::new(self.dtype, shape, self.bytes)
+        if elements(&shape) != Some(self.len()) {
+            fail!(
+                "{} elements of shape {:?} have no shape {shape:?}",
+                self.len(),
+                self.shape
+            );
+        }
+        Ok(Self { shape, ..self })
     }
 
     /// All elements as `f32`; integers and booleans are converted.

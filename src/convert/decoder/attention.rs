@@ -9,17 +9,21 @@ use crate::fail;
 use crate::mil::Dim;
 
 impl Writer<'_, '_> {
-    pub(super) fn attention(&mut self, attention: &Attention, x: &Var) -> Result<Var> {
+    /// Attention of layer `i`.
+    pub(super) fn attention(&mut self, i: usize, attention: &Attention, x: &Var) -> Result<Var> {
         let label = attention.name.replace('.', "_");
         let norms = attention.qk_norm.as_ref();
         let many = (self.model.heads, self.frame.split_q.clone());
         let few = (self.model.kv_heads, self.frame.split_kv.clone());
         let mut q = self.heads(&attention.q, x, &many, norms.map(|n| (n, &n.q)))?;
         let mut k = self.heads(&attention.k, x, &few, norms.map(|n| (n, &n.k)))?;
-        let v = self.heads(&attention.v, x, &few, None)?;
+        let mut v = self.heads(&attention.v, x, &few, None)?;
         if let Some(rope) = &attention.rope {
             q = self.rotate(&format!("{label}_q"), &q, rope)?;
             k = self.rotate(&format!("{label}_k"), &k, rope)?;
+        }
+        if let Some(cache) = &self.frame.cache {
+            [k, v] = cache.extend(&mut self.b, i, &self.frame.span, [&k, &v])?;
         }
         let k = self.repeat(&format!("{label}_k"), &k)?;
         let v = self.repeat(&format!("{label}_v"), &v)?;
@@ -29,7 +33,7 @@ impl Writer<'_, '_> {
             .transpose(&format!("{label}_back"), &attended, &[0, 2, 1, 3])?;
         let dims = [
             self.frame.batch.dim(),
-            self.frame.length.dim(),
+            self.frame.span.length.dim(),
             Dim::Fixed(attention.o.inputs),
         ];
         let merged = format!("{label}_merged");
@@ -61,7 +65,7 @@ impl Writer<'_, '_> {
         }
         let dims = [
             self.frame.batch.dim(),
-            self.frame.length.dim(),
+            self.frame.span.length.dim(),
             Dim::Fixed(*heads),
             Dim::Fixed(self.model.head_dim),
         ];

@@ -1,6 +1,7 @@
 //! What every layer uses: extents, position tables, masks and shapes.
 
-use super::tables::{Masks, Ropes, Tables};
+use super::cache::Cache;
+use super::tables::{Bounds, Masks, Ropes, Tables};
 use super::{Decoder, Layout};
 use crate::convert::builder::{Builder, In, Var};
 use crate::diag::Result;
@@ -30,10 +31,35 @@ impl Extent {
     }
 }
 
+/// Which positions the tokens of a call stand at.
+pub(super) struct Span {
+    /// The first one, `int32 [1]`; 0 if absent.
+    pub begin: Option<Var>,
+    pub length: Extent,
+    /// The one after the last.
+    pub end: Extent,
+}
+
+impl Span {
+    /// Where the rows of a table of this width lie.
+    pub fn rows(&self, b: &mut Builder, name: &str, width: usize) -> Result<Bounds> {
+        let width = width as i64;
+        let begin = match &self.begin {
+            Some(begin) => {
+                let parts = [In::Var(begin), In::Int(0)];
+                Some(b.shape(&format!("{name}_begin"), &parts)?)
+            }
+            None => None,
+        };
+        let parts = [self.end.part(), In::Int(width)];
+        Ok((begin, b.shape(&format!("{name}_end"), &parts)?))
+    }
+}
+
 /// Values that every layer uses.
 pub(super) struct Frame {
     pub batch: Extent,
-    pub length: Extent,
+    pub span: Span,
     /// cos and sin for the positions present, `[length, dim]`.
     pub ropes: Ropes,
     /// Added to attention scores, by window.
@@ -43,26 +69,73 @@ pub(super) struct Frame {
     pub split_kv: Var,
     pub repeat_kv: Var,
     pub merge: Var,
+    /// Where keys and values are kept, if they are.
+    pub cache: Option<Cache>,
 }
 
 impl Frame {
-    /// For the tokens `ids`, `[batch, length]`.
-    pub fn new(b: &mut Builder, model: &Decoder, layout: &Layout, ids: &Var) -> Result<Self> {
+    /// For whole rows of tokens `ids`, `[batch, length]`.
+    pub fn whole(b: &mut Builder, model: &Decoder, layout: &Layout, ids: &Var) -> Result<Self> {
         let (batch, length) = extents(b, layout, ids)?;
+        let span = Span {
+            begin: None,
+            end: length.clone(),
+            length,
+        };
+        Self::new(b, (model, layout), (batch, span), None)
+    }
+
+    /// For tokens after others that a cache holds: `mask`, `[1, 1, length, end]`, tells by its columns where
+    /// they stand.
+    pub fn after(
+        b: &mut Builder,
+        (model, layout): (&Decoder, &Layout),
+        (ids, mask): (&Var, &Var),
+        cache: Cache,
+    ) -> Result<Self> {
+        let length = match ids.dims() {
+            [_, Dim::Fixed(length)] => Extent::Known(*length),
+            _ => {
+                let shape = shape(b, "ids_shape", ids)?;
+                Extent::Found(entry(b, "length", &shape, 1)?)
+            }
+        };
+        let mask_shape = shape(b, "mask_shape", mask)?;
+        let end = entry(b, "end", &mask_shape, 3)?;
+        let count = b.shape("length_now", &[length.part()])?;
+        let begin = b.binary("sub", "begin", &end, In::Var(&count))?;
+        let span = Span {
+            begin: Some(begin),
+            length,
+            end: Extent::Found(end),
+        };
+        let mask = b.cast("mask_cast", mask, layout.precision.dtype())?;
+        let given = Some((&mask, cache));
+        Self::new(b, (model, layout), (Extent::Known(1), span), given)
+    }
+
+    fn new(
+        b: &mut Builder,
+        (model, layout): (&Decoder, &Layout),
+        (batch, span): (Extent, Span),
+        given: Option<(&Var, Cache)>,
+    ) -> Result<Self> {
         let tables = Tables::store(b, model, layout)?;
-        let (ropes, masks) = tables.present(b, &length)?;
+        let mask = given.as_ref().map(|(mask, _)| *mask);
+        let (ropes, masks) = tables.present(b, &span, mask)?;
         let (heads, kv, d) = (model.heads, model.kv_heads, model.head_dim);
-        let (n, s) = (|| batch.part(), || length.part());
+        let (n, s, all) = (|| batch.part(), || span.length.part(), || span.end.part());
         let int = |n: usize| In::Int(n as i64);
         Ok(Self {
             split_q: b.shape("split_q", &[n(), s(), int(heads), int(d)])?,
             split_kv: b.shape("split_kv", &[n(), s(), int(kv), int(d)])?,
-            repeat_kv: b.shape("repeat_kv", &[n(), int(heads), s(), int(d)])?,
+            repeat_kv: b.shape("repeat_kv", &[n(), int(heads), all(), int(d)])?,
             merge: b.shape("merge", &[n(), s(), int(heads * d)])?,
             ropes,
             masks,
             batch,
-            length,
+            span,
+            cache: given.map(|(_, cache)| cache),
         })
     }
 }
@@ -71,13 +144,17 @@ fn extents(b: &mut Builder, layout: &Layout, ids: &Var) -> Result<(Extent, Exten
     if layout.fixed {
         return Ok((Extent::Known(layout.batch), Extent::Known(layout.context)));
     }
-    let ty = Type::tensor(DType::Int32, &[2]);
-    let shape = b.op("shape", "ids_shape", ty, &[("x", In::Var(ids))])?;
+    let shape = shape(b, "ids_shape", ids)?;
     let batch = match layout.batch {
         1 => Extent::Known(1),
         _ => Extent::Found(entry(b, "batch", &shape, 0)?),
     };
     Ok((batch, Extent::Found(entry(b, "length", &shape, 1)?)))
+}
+
+fn shape(b: &mut Builder, name: &str, x: &Var) -> Result<Var> {
+    let ty = Type::tensor(DType::Int32, &[x.dims().len()]);
+    b.op("shape", name, ty, &[("x", In::Var(x))])
 }
 
 /// Entry `i` of a shape, as `int32 [1]`.

@@ -31,4 +31,6 @@ pub struct Layout {
     /// Whether every call has just `batch` rows of `context` tokens: shapes that are known before a run
     /// suit the Neural Engine.
     pub fixed: bool,
+    /// Whether keys and values stand in states between calls, for rows one at a time.
+    pub stateful: bool,
 }

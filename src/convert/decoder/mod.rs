@@ -4,6 +4,8 @@
 //! program. Names are those of the checkpoint's weights, without `.weight` and `.bias`.
 
 mod attention;
+mod cache;
+mod description;
 mod frame;
 mod layout;
 mod mask;

@@ -1,11 +1,12 @@
 //! Tables of positions and masks: whole in the program, and as much of them as a call has tokens.
 
-use super::frame::Extent;
+use super::frame::Span;
 use super::mask;
 use super::rope::Rope;
 use super::{Decoder, Layout};
 use crate::convert::builder::{Builder, In, Var};
 use crate::diag::Result;
+use crate::fail;
 use crate::mil::{Dim, Type};
 use crate::numeric::{Array, DType};
 
@@ -19,9 +20,9 @@ pub(super) type Masks = Vec<(Option<usize>, Var)>;
 pub(super) struct Tables {
     /// cos and sin, `[context, dim]`.
     ropes: Vec<(Rope, Var, Var)>,
-    masks: Vec<(Option<usize>, Var)>,
-    context: usize,
-    dtype: DType,
+    /// Whole masks, or the positions that they are computed from.
+    masks: Vec<(Option<usize>, Option<Var>)>,
+    layout: Layout,
 }
 
 impl Tables {
@@ -29,14 +30,13 @@ impl Tables {
         let mut tables = Self {
             ropes: Vec::new(),
             masks: Vec::new(),
-            context: layout.context,
-            dtype: layout.precision.dtype(),
+            layout: *layout,
         };
         for layer in &model.layers {
             if let Some(rope) = &layer.attention.rope
                 && !tables.ropes.iter().any(|(known, ..)| known == rope)
             {
-                let (cos, sin) = rope.tables(layout.context, tables.dtype)?;
+                let (cos, sin) = rope.tables(layout.context, tables.dtype())?;
                 let (cos, sin) = (b.weight("rope_cos", cos), b.weight("rope_sin", sin));
                 tables.ropes.push((rope.clone(), cos, sin));
             }
@@ -51,89 +51,127 @@ impl Tables {
         Ok(tables)
     }
 
-    /// A table of the whole mask where it is small, else of the positions that it is computed from.
-    fn store_mask(&self, b: &mut Builder, window: Option<usize>) -> Result<Var> {
-        if self.context <= mask::TABLE {
-            let table = mask::table(self.context, window, self.dtype)?;
-            return Ok(b.weight("causal_mask", table));
+    /// A table of the whole mask where it is small, else of the positions that it is computed from; nothing
+    /// where the mask is given.
+    fn store_mask(&self, b: &mut Builder, window: Option<usize>) -> Result<Option<Var>> {
+        let context = self.layout.context;
+        if self.is_small() {
+            let table = mask::table(context, window, self.dtype())?;
+            return Ok(Some(b.weight("causal_mask", table)));
         }
-        if let Some((_, positions)) = self.masks.first() {
-            return Ok(positions.clone());
+        if self.layout.stateful && window.is_none() {
+            return Ok(None);
         }
-        let positions: Vec<i32> = (0..self.context as i32).collect();
-        Ok(b.weight(
-            "positions",
-            Array::from_i32(vec![self.context], &positions)?,
-        ))
+        if let Some(positions) = self.masks.iter().find_map(|(_, known)| known.clone()) {
+            return Ok(Some(positions));
+        }
+        let positions: Vec<i32> = (0..context as i32).collect();
+        let positions = Array::from_i32(vec![context], &positions)?;
+        Ok(Some(b.weight("positions", positions)))
     }
 
-    /// What of the tables a call with `length` tokens uses.
-    pub fn present(self, b: &mut Builder, length: &Extent) -> Result<(Ropes, Masks)> {
-        let mut ends = Vec::new();
+    fn dtype(&self) -> DType {
+        self.layout.precision.dtype()
+    }
+
+    fn is_small(&self) -> bool {
+        self.layout.context <= mask::TABLE && !self.layout.stateful
+    }
+
+    /// What of the tables the tokens of a call use; `given` is a mask that comes from outside.
+    pub fn present(
+        self,
+        b: &mut Builder,
+        span: &Span,
+        given: Option<&Var>,
+    ) -> Result<(Ropes, Masks)> {
+        let mut bounds = Vec::new();
         for (rope, ..) in &self.ropes {
-            let parts = [length.part(), In::Int(rope.dim as i64)];
-            ends.push(b.shape("rope_end", &parts)?);
+            bounds.push(span.rows(b, "rope", rope.dim)?);
         }
-        let mask_end = match self.context <= mask::TABLE {
-            true => Some(b.shape("mask_end", &[length.part(), length.part()])?),
+        let mask_end = match self.is_small() {
+            true => Some(b.shape("mask_end", &[span.end.part(), span.end.part()])?),
             false => None,
         };
         let mut ropes = Vec::new();
-        for ((rope, cos, sin), end) in self.ropes.iter().zip(&ends) {
-            let dims = [length.dim(), Dim::Fixed(rope.dim)];
-            let cos = first(b, "cos", cos, end, &dims)?;
-            let sin = first(b, "sin", sin, end, &dims)?;
+        for ((rope, cos, sin), bounds) in self.ropes.iter().zip(&bounds) {
+            let dims = [span.length.dim(), Dim::Fixed(rope.dim)];
+            let cos = slice(b, "cos", cos, bounds, &dims)?;
+            let sin = slice(b, "sin", sin, bounds, &dims)?;
             ropes.push((rope.clone(), cos, sin));
         }
         let mut masks = Vec::new();
         for (window, stored) in &self.masks {
-            let mask = match &mask_end {
-                Some(end) => first(b, "mask", stored, end, &[length.dim(); 2])?,
-                None => self.computed(b, *window, stored, length)?,
+            let square = [span.length.dim(), span.end.dim()];
+            let own = match (&mask_end, stored) {
+                (_, None) => None,
+                (Some(end), Some(table)) => {
+                    let bounds = (None, end.clone());
+                    Some(slice(b, "mask", table, &bounds, &square)?)
+                }
+                (None, Some(positions)) => Some(self.computed(b, *window, positions, span)?),
+            };
+            let mask = match (own, given) {
+                (Some(own), Some(given)) => b.binary("add", "mask", given, In::Var(&own))?,
+                (Some(own), None) => own,
+                (None, Some(given)) => given.clone(),
+                (None, None) => fail!("there is no mask of the window {window:?}"),
             };
             masks.push((*window, mask));
         }
         Ok((ropes, masks))
     }
 
-    /// The mask of the first positions, from their numbers.
+    /// The mask of the positions present, from their numbers. A mask that is given hides later ones already.
     fn computed(
         &self,
         b: &mut Builder,
         window: Option<usize>,
         positions: &Var,
-        length: &Extent,
+        span: &Span,
     ) -> Result<Var> {
-        let end = b.shape("positions_end", &[length.part()])?;
-        let present = first(b, "positions_present", positions, &end, &[length.dim()])?;
-        let [row, column] = [1, 0].map(|axis| (axis, [length.dim(), length.dim()]));
-        let line = |b: &mut Builder, name: &str, (axis, mut dims): (i64, [Dim; 2])| {
-            dims[axis as usize] = Dim::Fixed(1);
-            let ty = Type::Tensor {
-                dtype: DType::Int32,
-                dims: dims.to_vec(),
-            };
-            let inputs = [("x", In::Var(&present)), ("axes", In::Ints(&[axis]))];
-            b.op("expand_dims", name, ty, &inputs)
-        };
-        let (row, column) = (line(b, "queries", row)?, line(b, "keys", column)?);
+        let (rows, columns) = (span.length.dim(), span.end.dim());
+        let end = b.shape("positions_end", &[span.end.part()])?;
+        let present = (span.begin.clone(), end.clone());
+        let queries = slice(b, "query_positions", positions, &present, &[rows])?;
+        let keys = slice(b, "key_positions", positions, &(None, end), &[columns])?;
+        let queries = line(b, "queries", &queries, 1)?;
+        let keys = line(b, "keys", &keys, 0)?;
         let square = |dtype| Type::Tensor {
             dtype,
-            dims: vec![length.dim(); 2],
+            dims: vec![rows, columns],
         };
-        let pair = [("x", In::Var(&row)), ("y", In::Var(&column))];
-        let mut sees = b.op("greater_equal", "is_past", square(DType::Bool), &pair)?;
+        let pair = || [("x", In::Var(&queries)), ("y", In::Var(&keys))];
+        let mut sees = match span.begin {
+            None => Some(b.op("greater_equal", "is_past", square(DType::Bool), &pair())?),
+            Some(_) => None,
+        };
         if let Some(window) = window {
-            let pair = [("x", In::Var(&row)), ("y", In::Var(&column))];
-            let distance = b.op("sub", "distance", square(DType::Int32), &pair)?;
+            let distance = b.op("sub", "distance", square(DType::Int32), &pair())?;
             let inputs = [("x", In::Var(&distance)), ("y", In::Int(window as i64))];
             let near = b.op("less", "is_near", square(DType::Bool), &inputs)?;
-            sees = b.binary("logical_and", "is_seen", &sees, In::Var(&near))?;
+            sees = Some(match sees {
+                Some(past) => b.binary("logical_and", "is_seen", &past, In::Var(&near))?,
+                None => near,
+            });
         }
-        let sees = b.cast("seen", &sees, self.dtype)?;
+        let Some(sees) = sees else {
+            fail!("a mask that hides nothing");
+        };
+        let dtype = self.dtype();
+        let sees = b.cast("seen", &sees, dtype)?;
         let unseen = b.binary("sub", "unseen", &sees, In::Float(1.0))?;
-        b.binary("mul", "mask", &unseen, In::Float(-mask::hidden(self.dtype)))
+        b.binary("mul", "mask", &unseen, In::Float(-mask::hidden(dtype)))
     }
+}
+
+/// A vector as a row (`axis` 0) or a column (1).
+fn line(b: &mut Builder, name: &str, vector: &Var, axis: usize) -> Result<Var> {
+    let mut dims = vector.dims().to_vec();
+    dims.insert(axis, Dim::Fixed(1));
+    let dtype = vector.dtype();
+    let inputs = [("x", In::Var(vector)), ("axes", In::Ints(&[axis as i64]))];
+    b.op("expand_dims", name, Type::Tensor { dtype, dims }, &inputs)
 }
 
 /// The window, if it hides anything of a context.
@@ -141,12 +179,15 @@ pub(super) fn seen(window: Option<usize>, context: usize) -> Option<usize> {
     window.filter(|window| *window < context)
 }
 
-/// The first entries of a table, up to `end` on each axis.
-pub(super) fn first(
+/// Where a slice begins (at the first entries if absent) and ends.
+pub(super) type Bounds = (Option<Var>, Var);
+
+/// A part of a table.
+pub(super) fn slice(
     b: &mut Builder,
     name: &str,
     table: &Var,
-    end: &Var,
+    (begin, end): &Bounds,
     dims: &[Dim],
 ) -> Result<Var> {
     if table.dims() == dims {
@@ -156,9 +197,14 @@ pub(super) fn first(
         dtype: table.dtype(),
         dims: dims.to_vec(),
     };
+    let zeros = vec![0; dims.len()];
+    let begin = match begin {
+        Some(begin) => In::Var(begin),
+        None => In::Ints(&zeros),
+    };
     let inputs = [
         ("x", In::Var(table)),
-        ("begin", In::Ints(&vec![0; dims.len()])),
+        ("begin", begin),
         ("end", In::Var(end)),
     ];
     b.op("slice_by_index", name, ty, &inputs)

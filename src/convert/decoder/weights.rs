@@ -1,6 +1,6 @@
 //! Weights of a checkpoint, in the form in which a program has them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Decoder, Linear, Norm, NormKind, Part, Stored};
 use crate::convert::Checkpoint;
@@ -11,54 +11,81 @@ use crate::numeric::{Array, DType};
 pub(in crate::convert) struct Weights<'a> {
     source: &'a Checkpoint,
     read: BTreeSet<String>,
+    /// What was made of them, for functions that share them.
+    made: BTreeMap<(String, DType), Array>,
 }
 
 impl<'a> Weights<'a> {
     pub fn of(source: &'a Checkpoint) -> Self {
-        let read = BTreeSet::new();
-        Self { source, read }
+        Self {
+            source,
+            read: BTreeSet::new(),
+            made: BTreeMap::new(),
+        }
     }
 
     /// `[outputs, inputs]`.
     pub fn matrix(&mut self, linear: &Linear, dtype: DType) -> Result<Array> {
         let (inputs, outputs) = (linear.inputs, linear.stored_outputs());
         let name = format!("{}.weight", linear.name);
-        let rows = match linear.stored {
-            Stored::Rows => self.read(&name, &[outputs, inputs])?,
-            Stored::Columns => transposed(&self.read(&name, &[inputs, outputs])?)?,
-        };
-        rounded(part(rows, linear)?, &name, dtype)
+        self.once(&format!("{}.weight", linear.label()), dtype, |own| {
+            let rows = match linear.stored {
+                Stored::Rows => own.read(&name, &[outputs, inputs])?,
+                Stored::Columns => transposed(&own.read(&name, &[inputs, outputs])?)?,
+            };
+            part(rows, linear)
+        })
     }
 
     /// `[outputs]`.
     pub fn bias(&mut self, linear: &Linear, dtype: DType) -> Result<Array> {
         let name = format!("{}.bias", linear.name);
-        let bias = self.read(&name, &[linear.stored_outputs()])?;
-        rounded(part(bias, linear)?, &name, dtype)
+        self.once(&format!("{}.bias", linear.label()), dtype, |own| {
+            part(own.read(&name, &[linear.stored_outputs()])?, linear)
+        })
     }
 
     /// What a normed value is multiplied by, `[width]`.
     pub fn norm(&mut self, norm: &Norm, width: usize, dtype: DType) -> Result<Array> {
         let name = format!("{}.weight", norm.name);
-        let mut weight = self.read(&name, &[width])?;
-        if norm.kind == NormKind::RmsPlusOne {
+        self.once(&name, dtype, |own| {
+            let weight = own.read(&name, &[width])?;
+            if norm.kind != NormKind::RmsPlusOne {
+                return Ok(weight);
+            }
             let values: Vec<f64> = weight.to_f64s().into_iter().map(|w| w + 1.0).collect();
-            weight = Array::from_f64s(DType::Fp32, vec![width], &values)?;
-        }
-        rounded(weight, &name, dtype)
+            Array::from_f64s(DType::Fp32, vec![width], &values)
+        })
     }
 
     /// A weight as the checkpoint has it.
     pub fn stored(&mut self, name: &str, shape: &[usize], dtype: DType) -> Result<Array> {
-        rounded(self.read(name, shape)?, name, dtype)
+        self.once(name, dtype, |own| own.read(name, shape))
     }
 
     /// The first `count` rows of a table with as many at least.
     pub fn table(&mut self, name: &str, [count, width]: [usize; 2], dtype: DType) -> Result<Array> {
         let stored = self.source.tensors.shapes().get(name);
         let all = stored.and_then(|shape| shape.first()).copied();
-        let whole = self.read(name, &[all.unwrap_or(count).max(count), width])?;
-        rounded(rows(&whole, std::iter::once((0, count)))?, name, dtype)
+        self.once(name, dtype, |own| {
+            let whole = own.read(name, &[all.unwrap_or(count).max(count), width])?;
+            rows(&whole, std::iter::once((0, count)))
+        })
+    }
+
+    fn once(
+        &mut self,
+        name: &str,
+        dtype: DType,
+        make: impl FnOnce(&mut Self) -> Result<Array>,
+    ) -> Result<Array> {
+        let key = (name.to_owned(), dtype);
+        if let Some(made) = self.made.get(&key) {
+            return Ok(made.clone());
+        }
+        let array = rounded(make(self)?, name, dtype)?;
+        self.made.insert(key, array.clone());
+        Ok(array)
     }
 
     fn read(&mut self, name: &str, shape: &[usize]) -> Result<Array> {

@@ -1,9 +1,9 @@
-//! Writes the program of a decoder: `input_ids` int32 `[batch, length]` → `logits` `[batch, length, vocab]`.
+//! Writes the program of a decoder.
 
-use std::collections::BTreeMap;
-
+use super::cache::{Cache, STATE};
+use super::description::{description, functions, state_shape};
 use super::frame::Frame;
-use super::tables::first;
+use super::tables::slice;
 use super::weights::Weights;
 use super::{Activation, Decoder, FeedForward, Layer, Layout, Linear, Norm};
 use crate::convert::Checkpoint;
@@ -12,9 +12,7 @@ use crate::diag::Result;
 use crate::fail;
 use crate::mil::{Dim, Function, Program, Type};
 use crate::numeric::DType;
-use crate::package::{
-    Bundle, Description, Feature, FeatureKind, Flexibility, FunctionDescription, Metadata,
-};
+use crate::package::Bundle;
 
 /// The program of `model`, with the weights of `source`.
 ///
@@ -29,12 +27,20 @@ pub fn bundle(model: &Decoder, source: &Checkpoint, layout: Layout) -> Result<Bu
             model.context
         );
     }
+    if layout.stateful && (layout.batch != 1 || layout.fixed) {
+        fail!("a stateful program takes one row of any length");
+    }
     let mut program = Program::default();
     let mut weights = Weights::of(source);
-    let main = Writer::stateless(model, &mut weights, layout)?;
+    for (name, tokens) in functions(&layout) {
+        let function = match layout.stateful {
+            true => Writer::stateful(model, &mut weights, layout, *tokens)?,
+            false => Writer::stateless(model, &mut weights, layout)?,
+        };
+        program.functions.insert((*name).to_owned(), function);
+    }
     weights.check_all_read(model)?;
-    program.functions.insert("main".to_owned(), main);
-    Ok(Bundle::new(program, description(model, layout)))
+    Ok(Bundle::new(program, description(model, &layout)))
 }
 
 /// The program while it is written.
@@ -63,7 +69,41 @@ impl<'a, 's> Writer<'a, 's> {
             dims: vec![batch, length],
         };
         let ids = b.input("input_ids", ids);
-        let frame = Frame::new(&mut b, model, &layout, &ids)?;
+        let frame = Frame::whole(&mut b, model, &layout, &ids)?;
+        Self::finish(b, (model, weights, layout), frame, &ids)
+    }
+
+    /// A function that takes `tokens` of a row, or any number of them, after those of earlier calls.
+    fn stateful(
+        model: &'a Decoder,
+        weights: &'a mut Weights<'s>,
+        layout: Layout,
+        tokens: Option<usize>,
+    ) -> Result<Function> {
+        let mut b = Builder::default();
+        let length = tokens.map_or(Dim::Unknown, Dim::Fixed);
+        let one = Dim::Fixed(1);
+        let ids = Type::Tensor {
+            dtype: DType::Int32,
+            dims: vec![one, length],
+        };
+        let mask = Type::Tensor {
+            dtype: STATE,
+            dims: vec![one, one, length, Dim::Unknown],
+        };
+        let ids = b.input("inputIds", ids);
+        let mask = b.input("causalMask", mask);
+        let cache = Cache::declare(&mut b, &state_shape(model, &layout));
+        let frame = Frame::after(&mut b, (model, &layout), (&ids, &mask), cache)?;
+        Self::finish(b, (model, weights, layout), frame, &ids)
+    }
+
+    fn finish(
+        b: Builder,
+        (model, weights, layout): (&'a Decoder, &'a mut Weights<'s>, Layout),
+        frame: Frame,
+        ids: &Var,
+    ) -> Result<Function> {
         let mut writer = Writer {
             model,
             weights,
@@ -71,7 +111,7 @@ impl<'a, 's> Writer<'a, 's> {
             frame,
             b,
         };
-        let logits = writer.logits(&ids)?;
+        let logits = writer.logits(ids)?;
         Ok(writer.b.finish("ios18", &[&logits]))
     }
 
@@ -103,7 +143,7 @@ impl<'a, 's> Writer<'a, 's> {
         let name = format!("{}.weight", model.embedding.name);
         let table = self.weights.stored(&name, &shape, self.dtype())?;
         let table = self.b.weight(&name, table);
-        let (batch, length) = (self.frame.batch.dim(), self.frame.length.dim());
+        let (batch, length) = (self.frame.batch.dim(), self.frame.span.length.dim());
         let hidden = self.tensor(&[batch, length, Dim::Fixed(model.hidden)]);
         let mut x = self.b.op(
             "gather",
@@ -136,17 +176,16 @@ impl<'a, 's> Writer<'a, 's> {
         let size = [self.layout.context, self.model.hidden];
         let table = self.weights.table(&name, size, self.dtype())?;
         let table = self.b.weight(&name, table);
-        let length = &self.frame.length;
-        let parts = [length.part(), In::Int(self.model.hidden as i64)];
-        let dims = [length.dim(), Dim::Fixed(self.model.hidden)];
-        let end = self.b.shape("positions_end", &parts)?;
-        first(&mut self.b, "positions", &table, &end, &dims)
+        let span = &self.frame.span;
+        let dims = [span.length.dim(), Dim::Fixed(self.model.hidden)];
+        let bounds = span.rows(&mut self.b, "learned", self.model.hidden)?;
+        slice(&mut self.b, "learned", &table, &bounds, &dims)
     }
 
     fn layer(&mut self, i: usize, layer: &Layer, x: &Var) -> Result<Var> {
         let [around, within] = [&layer.attention_norms, &layer.feed_forward_norms];
         let normed = self.normed(around.before.as_ref(), x)?;
-        let attended = self.attention(&layer.attention, &normed)?;
+        let attended = self.attention(i, &layer.attention, &normed)?;
         let attended = self.leaving(around.after.as_ref(), &attended)?;
         let sum = format!("layer_{i}_attended");
         let sum = self.b.binary("add", &sum, x, In::Var(&attended))?;
@@ -251,56 +290,5 @@ impl<'a, 's> Writer<'a, 's> {
             dtype: self.dtype(),
             dims: dims.to_vec(),
         }
-    }
-}
-
-fn description(model: &Decoder, layout: Layout) -> Description {
-    let array = |name: &str, dtype, shape: Vec<usize>, flexibility| Feature {
-        name: name.to_owned(),
-        description: String::new(),
-        optional: false,
-        kind: FeatureKind::Array {
-            dtype,
-            shape,
-            flexibility,
-            default: None,
-        },
-    };
-    let (batch, length) = (layout.batch, layout.context);
-    let dtype = layout.precision.dtype();
-    let (ids, logits) = match layout.fixed {
-        true => (
-            array(
-                "input_ids",
-                DType::Int32,
-                vec![batch, length],
-                Flexibility::Fixed,
-            ),
-            array(
-                "logits",
-                dtype,
-                vec![batch, length, model.vocab],
-                Flexibility::Fixed,
-            ),
-        ),
-        false => {
-            let ranges = Flexibility::Ranges(vec![(1, Some(batch)), (1, Some(length))]);
-            (
-                array("input_ids", DType::Int32, vec![1, 1], ranges),
-                array("logits", dtype, vec![], Flexibility::Fixed),
-            )
-        }
-    };
-    let main = FunctionDescription {
-        inputs: vec![ids],
-        outputs: vec![logits],
-        ..FunctionDescription::default()
-    };
-    Description {
-        specification_version: 9,
-        functions: BTreeMap::from([("main".to_owned(), main)]),
-        default_function: "main".to_owned(),
-        metadata: Metadata::default(),
-        ..Description::default()
     }
 }
