@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::drawing::Drawing;
 use crate::diag::Result;
 use crate::engine::portable::unsupported;
+use crate::models::recognise;
 use crate::package::{
     Bundle, Color, Description, Feature, FeatureKind, FunctionDescription, Model, Pipeline,
     PipelineKind, WeightForm, weight_forms,
@@ -127,6 +128,9 @@ fn model(title: &str, description: &Description, rows: &[(&str, String)]) -> Res
             let classes = function.class_labels.join(", ");
             table.push([format!("classes of {name}"), classes])?;
         }
+    }
+    for (name, told) in language_models(description) {
+        table.push([format!("language model {name}"), told])?;
     }
     Ok(table)
 }
@@ -280,6 +284,14 @@ fn histogram(bundle: &Bundle) -> BTreeMap<&str, usize> {
     counts
 }
 
+/// The functions that take tokens and give logits, with how they do.
+fn language_models(description: &Description) -> BTreeMap<&str, String> {
+    let functions = description.functions.keys();
+    let told =
+        functions.filter_map(|name| Some((&**name, recognise(description, name).ok()?.told())));
+    told.collect()
+}
+
 fn json(model: &Model) -> Value {
     let description = model.description();
     let metadata = &description.metadata;
@@ -293,6 +305,7 @@ fn json(model: &Model) -> Value {
             "license": metadata.license,
             "user": metadata.user,
         },
+        "language_models": language_models(description),
     });
     let content = match model {
         Model::Program(bundle) => program_json(bundle),

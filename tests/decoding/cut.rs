@@ -11,8 +11,9 @@ use rlaif_repl::models::{CoreMLModelWrapper, LoadOptions};
 use rlaif_repl::numeric::Rng;
 use rlaif_repl::package::{Bundle, FeatureKind, Flexibility};
 
-use super::habits::{Habit, LAYERS, PIECE, Port, SLOTS, VOCAB, WIDTH, Writer, bundle_of};
+use super::habits::{Habit, LAYERS, PIECE, SLOTS, VOCAB, WIDTH, Writer, bundle_of};
 use super::kept::{agree, expected, plain, tokens};
+use super::ports::Port;
 
 const HIDDEN: &str = "hidden_states";
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use rlaif_repl::mil::text;
+use rlaif_repl::mil::text::{self, Dialect};
 use rlaif_repl::models::{CoreMLModelWrapper, LoadOptions};
 use rlaif_repl::numeric::{DType, Rng};
-use rlaif_repl::package::{
-    Bundle, Description, Feature, FeatureKind, Flexibility, FunctionDescription,
-};
+use rlaif_repl::package::{Bundle, Description, Feature, FeatureKind, FunctionDescription};
+
+use super::ports::{Port, fixed};
 
 pub const VOCAB: usize = 16;
 /// Slots of the caches.
@@ -40,58 +40,6 @@ pub enum Habit {
     Fresh,
     /// Arrays of a fixed size; new entries push out the oldest.
     Shifting,
-}
-
-/// An input or state, with the range of each extent.
-pub struct Port {
-    pub name: String,
-    dtype: &'static str,
-    ranges: Vec<(usize, usize)>,
-}
-
-impl Port {
-    pub fn new(name: &str, dtype: &'static str, ranges: &[(usize, usize)]) -> Self {
-        Self {
-            name: name.to_owned(),
-            dtype,
-            ranges: ranges.to_vec(),
-        }
-    }
-
-    fn ty(&self) -> String {
-        let extent = |range: &(usize, usize)| match range.0 == range.1 {
-            true => range.0.to_string(),
-            false => "?".to_owned(),
-        };
-        let extents: Vec<String> = self.ranges.iter().map(extent).collect();
-        format!("tensor<{}, [{}]>", self.dtype, extents.join(", "))
-    }
-
-    fn feature(&self) -> Feature {
-        let dtype = match self.dtype {
-            "int32" => DType::Int32,
-            "fp16" => DType::Fp16,
-            _ => DType::Fp32,
-        };
-        let fixed = self.ranges.iter().all(|(low, high)| low == high);
-        let ranges = self.ranges.iter().map(|(low, high)| (*low, Some(*high)));
-        Feature {
-            kind: FeatureKind::Array {
-                dtype,
-                shape: self.ranges.iter().map(|(low, _)| *low).collect(),
-                flexibility: match fixed {
-                    true => Flexibility::Fixed,
-                    false => Flexibility::Ranges(ranges.collect()),
-                },
-                default: None,
-            },
-            ..Feature::array(&self.name, dtype, &[])
-        }
-    }
-}
-
-fn fixed(extents: &[usize]) -> Vec<(usize, usize)> {
-    extents.iter().map(|n| (*n, *n)).collect()
 }
 
 /// A function while it is written.
@@ -478,4 +426,24 @@ pub fn bundle_of(functions: BTreeMap<String, (String, FunctionDescription)>) -> 
 pub fn model(habit: Habit, options: &LoadOptions) -> CoreMLModelWrapper {
     let name = format!("{habit:?}");
     CoreMLModelWrapper::new(&name, Arc::new(bundle(habit)), None, options).unwrap()
+}
+
+/// The same with all floats of fp16, caches too.
+pub fn half(habit: Habit, options: &LoadOptions) -> CoreMLModelWrapper {
+    let whole = bundle(habit);
+    let text = text::print(&whole.program, Dialect::of_specification(9));
+    let (program, _) = text::parse(&text.replace("fp32", "fp16"), "half").unwrap();
+    let mut description = whole.description.clone();
+    for function in description.functions.values_mut() {
+        let (inputs, outputs) = (function.inputs.iter_mut(), function.outputs.iter_mut());
+        for feature in inputs.chain(outputs).chain(&mut function.states) {
+            if let FeatureKind::Array { dtype, .. } = &mut feature.kind
+                && *dtype == DType::Fp32
+            {
+                *dtype = DType::Fp16;
+            }
+        }
+    }
+    let bundle = Arc::new(Bundle::new(program, description));
+    CoreMLModelWrapper::new("half", bundle, None, options).unwrap()
 }

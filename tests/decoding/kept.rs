@@ -9,7 +9,7 @@ use rlaif_repl::numeric::Rng;
 use super::habits::{Habit, SLOTS, VOCAB, model};
 use super::{EXACT, apart};
 
-const KEEPING: [(Habit, Way); 7] = [
+pub const KEEPING: [(Habit, Way); 7] = [
     (Habit::States, Way::States),
     (Habit::Slots, Way::States),
     (Habit::Growing { lead: 0 }, Way::ExplicitCache),

@@ -1,10 +1,12 @@
 //! Decoding by new tokens alone gives what computing everything gives, at every step.
 
 mod cut;
+mod faithful;
 mod habits;
 mod kept;
 mod models;
 mod pipelines;
+mod ports;
 mod programs;
 mod texts;
 

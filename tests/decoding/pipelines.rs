@@ -10,8 +10,9 @@ use rlaif_repl::package::{
     Bundle, Description, FunctionDescription, Model, Pipeline, PipelineKind, Stage,
 };
 
-use super::habits::{Habit, LAYERS, Port, SLOTS, VOCAB, WIDTH, Writer, bundle_of};
+use super::habits::{Habit, LAYERS, SLOTS, VOCAB, WIDTH, Writer, bundle_of};
 use super::kept::{agree, expected, plain, tokens};
+use super::ports::Port;
 
 fn stage(name: &str, written: (String, FunctionDescription)) -> Stage {
     Stage {

@@ -5,7 +5,7 @@ use rlaif_repl::generate::{Constraint, Generation, NextLogits, Rollout, Sampling
 use rlaif_repl::models::{CoreMLModelWrapper, LoadOptions, embedded};
 
 /// The model without what keeps its past.
-struct Whole<'a>(&'a CoreMLModelWrapper);
+pub struct Whole<'a>(pub &'a CoreMLModelWrapper);
 
 impl NextLogits for Whole<'_> {
     fn next_logits(&self, rows: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
@@ -17,7 +17,7 @@ impl NextLogits for Whole<'_> {
     }
 }
 
-fn run(model: &dyn NextLogits, prompts: &[Vec<u32>], sampling: &Sampling) -> Vec<Rollout> {
+pub fn run(model: &dyn NextLogits, prompts: &[Vec<u32>], sampling: &Sampling) -> Vec<Rollout> {
     let mut progress = |_| ();
     generate(
         model,
@@ -76,7 +76,7 @@ fn the_same_seed_gives_the_same_text() {
 }
 
 /// What sums in another order leave as it is.
-fn ids(rollouts: &[Rollout]) -> Vec<(&[u32], &str)> {
+pub fn ids(rollouts: &[Rollout]) -> Vec<(&[u32], &str)> {
     let rows = rollouts.iter();
     rows.map(|r| (r.completion.as_slice(), r.finish.name()))
         .collect()

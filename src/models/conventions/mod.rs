@@ -189,3 +189,70 @@ impl Whole {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::numeric::DType;
+    use crate::package::Metadata;
+
+    fn description(inputs: &[(&str, DType, &[usize])], outputs: &[&str]) -> Description {
+        let input =
+            |(name, dtype, shape): &(&str, DType, &[usize])| Feature::array(*name, *dtype, shape);
+        let output = |name: &&str| Feature::array(*name, DType::Fp16, &[1, 8, 16]);
+        let function = FunctionDescription {
+            inputs: inputs.iter().map(input).collect(),
+            outputs: outputs.iter().map(output).collect(),
+            ..Default::default()
+        };
+        Description {
+            functions: BTreeMap::from([("main".to_owned(), function)]),
+            ..Default::default()
+        }
+    }
+
+    /// As Hugging Face's exporters write it.
+    #[test]
+    fn swift_transformers_models_are_known() {
+        let (int, float) = (DType::Int32, DType::Fp16);
+        let masks: &[usize] = &[1, 1, 8, 8];
+        let inputs: [(&str, DType, &[usize]); 4] = [
+            ("inputIds", int, &[1, 8]),
+            ("attentionMask", int, &[1, 8]),
+            ("fullAttentionMask", float, masks),
+            ("slidingAttentionMask", float, masks),
+        ];
+        let told = |description: &Description| recognise(description, "main").map(|c| c.told());
+        let plain = description(&inputs[..2], &["token_scores"]);
+        let expected = "stateless: inputIds + attentionMask → token_scores";
+        assert_eq!(told(&plain).unwrap(), expected);
+        let mut windows = description(&inputs, &["logits"]);
+        let error = told(&windows).unwrap_err();
+        assert!(error.hint_text().unwrap().contains(WINDOW), "{error}");
+        windows.metadata = Metadata {
+            user: [(WINDOW.to_owned(), "4".to_owned())].into(),
+            ..Metadata::default()
+        };
+        assert!(told(&windows).is_ok());
+    }
+
+    #[test]
+    fn what_is_not_known_is_listed() {
+        let encoder = description(
+            &[("input_ids", DType::Int32, &[1, 8])],
+            &["hidden", "pooled"],
+        );
+        let error = recognise(&encoder, "main").err().unwrap();
+        let words = "there is no output of logits (inputs input_ids [1, 8]; outputs hidden [1, 8, 16], \
+                     pooled [1, 8, 16])";
+        assert_eq!(error.message(), words);
+        assert!(
+            error
+                .hint_text()
+                .unwrap()
+                .contains("past… in, present… out")
+        );
+    }
+}

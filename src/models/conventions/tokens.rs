@@ -140,3 +140,48 @@ fn parts(outputs: &[&str]) -> Vec<String> {
     parts.sort();
     parts.into_iter().map(|(_, name)| name).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn function(ints: &[&str], floats: &[&str]) -> FunctionDescription {
+        let array = |dtype| move |name: &&str| Feature::array(*name, dtype, &[1, 8]);
+        FunctionDescription {
+            inputs: ints.iter().map(array(DType::Int32)).collect(),
+            outputs: floats.iter().map(array(DType::Fp16)).collect(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn token_inputs_are_known_by_name_or_as_the_only_ones() {
+        let check = |inputs: &[&str], expected: Option<&str>| {
+            let found = Tokens::of(&function(inputs, &[]));
+            assert_eq!(found.ok().map(|ids| ids.name), expected.map(str::to_owned));
+        };
+        check(&["attentionMask", "inputIds"], Some("inputIds"));
+        check(&["position_ids", "input_ids", "x"], Some("input_ids"));
+        check(
+            &["x", "position_ids", "token_type_ids", "past_length"],
+            Some("x"),
+        );
+        check(&["x", "y"], None);
+        check(&["position_ids"], None);
+    }
+
+    #[test]
+    fn logits_are_known_by_name_by_number_or_as_the_only_ones() {
+        let check = |outputs: &[&str], caches: &[&str], expected: &[&str]| {
+            assert_eq!(logits(&function(&[], outputs), caches), expected);
+        };
+        check(&["present", "logits"], &[], &["logits"]);
+        check(&["output_logits", "hidden"], &[], &["output_logits"]);
+        check(&["token_scores", "hidden"], &[], &["token_scores"]);
+        check(&["var_812"], &[], &["var_812"]);
+        check(&["var_812", "k_out"], &["k_out"], &["var_812"]);
+        check(&["hidden", "pooled"], &[], &[]);
+        let parts = ["logits10", "logits2", "logits1"];
+        check(&parts, &[], &["logits1", "logits2", "logits10"]);
+    }
+}
