@@ -7,6 +7,7 @@ use ndarray::Array2;
 use rlaif_repl::convert::{Llama, LlamaConfig};
 use rlaif_repl::diag::{Interrupt, Kind, Result};
 use rlaif_repl::engine::portable::Precision;
+use rlaif_repl::generate::Distribution;
 use rlaif_repl::models::{
     CoreMLModelWrapper, LoadOptions, LoraOptions, Policy, StudentModel, Trainable,
 };
@@ -259,7 +260,7 @@ fn scores_are_those_of_the_logits() {
     let policy = student.policy().unwrap();
     let logits = student.model().forward(ROWS[1]).unwrap();
     let expected: f64 = (0..2)
-        .map(|t| rlaif_repl::generate::logprob(&logits.row(t).to_vec(), ROWS[1][t + 1], 0.7))
+        .map(|t| Distribution::new(&logits.row(t).to_vec(), 0.7).logprob(ROWS[1][t + 1]))
         .sum();
     let got = policy
         .score(&ROWS[1..], 0.7)

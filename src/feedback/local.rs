@@ -11,7 +11,7 @@ use super::template::Template;
 use super::{Item, Judge, Pair, Verdict};
 use crate::diag::{Error, Kind, Result};
 use crate::fail;
-use crate::generate::logprob;
+use crate::generate::Distribution;
 use crate::models::CoreMLModelWrapper;
 
 /// What a local judge is asked.
@@ -162,7 +162,7 @@ impl LocalJudge {
                 let Some(row) = logits[place].rows().into_iter().nth(start + i - 1) else {
                     fail!("the judge model gives logits for the last position only");
                 };
-                sum += logprob(&row.to_vec(), *id, 1.0);
+                sum += Distribution::new(&row.to_vec(), 1.0).logprob(*id);
             }
             likelihoods.push(sum);
         }

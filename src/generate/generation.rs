@@ -7,8 +7,9 @@ use regex_automata::hybrid::LazyStateID;
 use super::Sampling;
 use super::constraint::{Automaton, Next};
 use super::decoder::{Decoder, NextLogits, Recompute, Way};
+use super::distribution::Distribution;
 use super::rollout::{Finish, Rollout};
-use super::scores::{Past, draw, likeliest, logprob, scores};
+use super::scores::{Past, draw, scores};
 use super::text::Text;
 use crate::diag::{Error, Result};
 use crate::fail;
@@ -175,11 +176,11 @@ impl Row {
             sampling.temperature,
             &mut self.rng,
         );
-        let temperature = sampling.scoring_temperature();
-        self.logprobs.push(logprob(logits, id, temperature));
+        let distribution = Distribution::new(logits, sampling.scoring_temperature());
+        self.logprobs.push(distribution.logprob(id));
         if sampling.likeliest > 0 {
             self.likeliest
-                .push(likeliest(logits, sampling.likeliest, temperature));
+                .push(distribution.likeliest(sampling.likeliest));
         }
         self.ids.push(id);
         if sampling.eos.contains(&id) {

@@ -5,6 +5,7 @@
 
 mod constraint;
 mod decoder;
+mod distribution;
 mod generation;
 mod mask;
 mod rollout;
@@ -14,11 +15,12 @@ mod text;
 
 pub use constraint::Constraint;
 pub use decoder::{Decoder, NextLogits, Way};
+pub use distribution::Distribution;
 pub use generation::Generation;
 pub use mask::Mask;
 pub use rollout::{Finish, Rollout};
 pub use sampling::Sampling;
-pub use scores::{Past, draw, likeliest, logprob, scores};
+pub use scores::{Past, draw, scores};
 
 use crate::diag::{Interrupt, Result};
 

@@ -66,37 +66,6 @@ pub fn draw(scores: &[f64], temperature: f64, rng: &mut Rng) -> u32 {
     at.unwrap_or(0) as u32
 }
 
-/// log softmax(logits / temperature) at `id`, in f64. Nats.
-pub fn logprob(logits: &[f32], id: u32, temperature: f64) -> f64 {
-    f64::from(logits[id as usize]) / temperature - normaliser(logits, temperature)
-}
-
-/// The `count` likeliest ids with [`logprob`], the likeliest first, equal ones by id.
-pub fn likeliest(logits: &[f32], count: usize, temperature: f64) -> Vec<(u32, f64)> {
-    if count == 0 {
-        return Vec::new();
-    }
-    let mut order: Vec<u32> = (0..logits.len() as u32).collect();
-    let value = |id: &u32| logits[*id as usize];
-    let by_value = |a: &u32, b: &u32| value(b).total_cmp(&value(a)).then(a.cmp(b));
-    if count < order.len() {
-        order.select_nth_unstable_by(count, by_value);
-        order.truncate(count);
-    }
-    order.sort_unstable_by(by_value);
-    let normaliser = normaliser(logits, temperature);
-    let logprob = |id: u32| f64::from(value(&id)) / temperature - normaliser;
-    order.into_iter().map(|id| (id, logprob(id))).collect()
-}
-
-/// log Σ exp(logits / temperature).
-fn normaliser(logits: &[f32], temperature: f64) -> f64 {
-    let score = |l: &f32| f64::from(*l) / temperature;
-    let best = logits.iter().map(score).fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = logits.iter().map(|l| (score(l) - best).exp()).sum();
-    best + sum.ln()
-}
-
 fn best(scores: &[f64]) -> f64 {
     scores.iter().copied().fold(f64::NEG_INFINITY, f64::max)
 }

@@ -15,7 +15,7 @@ pub use number::{format_bytes, format_number};
 pub use plot::{Plot, Series};
 pub use table::{Align, Cell, Column, Table};
 pub use text::{bar, harmless, sparkline, visible, visible_bytes};
-pub use tokens::Tokens;
+pub use tokens::{Shades, Tokens};
 
 /// What the reader's screen can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use comfy_table::{
     presets,
 };
 use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
 
 use super::Terminal;
 use super::number::{format_column, with_decimals};
@@ -33,6 +34,7 @@ pub struct Column {
     name: String,
     align: Option<Align>,
     decimals: Option<usize>,
+    spare: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +61,7 @@ impl Column {
             name: name.into(),
             align: None,
             decimals: None,
+            spare: false,
         }
     }
 
@@ -71,6 +74,12 @@ impl Column {
     /// significant digits and the others as many decimals.
     pub fn decimals(mut self, decimals: usize) -> Self {
         self.decimals = Some(decimals);
+        self
+    }
+
+    /// Leaves the column out on a screen that the table is too wide for, the last such column first.
+    pub fn spare(mut self) -> Self {
+        self.spare = true;
         self
     }
 }
@@ -131,12 +140,13 @@ impl Table {
         table.set_truncation_indicator(if terminal.utf8 { "…" } else { "..." });
         table.set_content_arrangement(ContentArrangement::Dynamic);
         table.set_width(u16::try_from(terminal.width).unwrap_or(u16::MAX));
-        table.set_header(self.columns.iter().map(|c| harmless(&c.name)));
         let texts: Vec<Vec<String>> = (0..self.columns.len()).map(|c| self.texts(c)).collect();
+        let shown = self.fitting(&texts, terminal.width);
+        table.set_header(shown.iter().map(|c| harmless(&self.columns[*c].name)));
         for row in 0..self.rows.len() {
-            table.add_row(texts.iter().map(|column| column[row].as_str()));
+            table.add_row(shown.iter().map(|column| texts[*column][row].as_str()));
         }
-        for (index, column) in table.column_iter_mut().enumerate() {
+        for (index, column) in shown.into_iter().zip(table.column_iter_mut()) {
             column.set_cell_alignment(self.alignment(index));
             if self.is_numeric(index) {
                 column.set_constraint(ColumnConstraint::ContentWidth);
@@ -158,6 +168,23 @@ impl Table {
             "columns": self.columns().collect::<Vec<_>>(),
             "rows": self.rows.iter().map(row).collect::<Vec<_>>(),
         })
+    }
+
+    /// The columns that are shown on a screen of that width.
+    fn fitting(&self, texts: &[Vec<String>], screen: usize) -> Vec<usize> {
+        let wide = |text: &str| text.lines().map(UnicodeWidthStr::width).max().unwrap_or(0);
+        let width = |column: &usize| {
+            let cells = texts[*column].iter().map(|text| wide(text)).max();
+            cells.unwrap_or(0).max(wide(&self.columns[*column].name)) + 3
+        };
+        let mut shown: Vec<usize> = (0..self.columns.len()).collect();
+        while shown.iter().map(width).sum::<usize>() + 1 > screen {
+            match shown.iter().rposition(|column| self.columns[*column].spare) {
+                Some(last) => shown.remove(last),
+                None => break,
+            };
+        }
+        shown
     }
 
     fn texts(&self, column: usize) -> Vec<String> {
@@ -308,6 +335,31 @@ top tokens
         });
         assert!(text.lines().all(|l| l.chars().count() <= 40), "{text}");
         assert!(text.contains("1234567"), "{text}");
+    }
+
+    #[test]
+    fn spare_columns_go_where_the_screen_is_narrow() {
+        let columns = [
+            "a".into(),
+            Column::new("b").spare(),
+            Column::new("c").spare(),
+        ];
+        let mut table = Table::new("", columns);
+        table.push(["aaaa", "你你", "cccc"]).unwrap();
+        let check = |width, expected: &[&str]| {
+            let screen = Terminal {
+                width,
+                ..Terminal::default()
+            };
+            let text = table.render(&screen);
+            let header = text.lines().nth(1).unwrap();
+            let names: Vec<&str> = header.split(['│', ' ']).filter(|s| !s.is_empty()).collect();
+            assert_eq!(names, expected, "{text}");
+        };
+        check(22, &["a", "b", "c"]);
+        check(21, &["a", "b"]);
+        check(14, &["a"]);
+        check(4, &["a"]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use ndarray::Array2;
 
 use crate::diag::{Error, Kind, Result};
 use crate::fail;
+pub use position::Position;
 use position::log_sum_exp;
 
 /// What gives logits for rows of tokens: a bundle, or a checkpoint's own forward pass.

@@ -4,7 +4,7 @@ use ndarray::ArrayView1;
 
 /// How two models' logits at a position differ.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Position {
+pub struct Position {
     /// Largest |a − b| over the vocabulary.
     pub delta_max: f64,
     /// Mean |a − b| over the vocabulary.

@@ -224,12 +224,15 @@ fn pieces_and_logprobs_of_a_generation() {
         let ids = rollout.ids();
         for (i, id) in rollout.completion.iter().enumerate() {
             let logits = chain_logits(ids[i]);
-            assert_eq!(rollout.logprobs[i], logprob(&logits, *id, 0.7));
+            assert_eq!(
+                rollout.logprobs[i],
+                Distribution::new(&logits, 0.7).logprob(*id)
+            );
             let step = &rollout.likeliest[i];
             assert!(step.len() == 3 && step.is_sorted_by(|a, b| a.1 >= b.1));
             let (best, most) = step[0];
             assert!(logits.iter().all(|l| *l <= logits[best as usize]));
-            assert_eq!(most, logprob(&logits, best, 0.7));
+            assert_eq!(most, Distribution::new(&logits, 0.7).logprob(best));
         }
     }
 }

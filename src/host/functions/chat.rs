@@ -12,7 +12,7 @@ use crate::chat::{Clock, Conversation, Encoded, Rendered, Template};
 use crate::diag::{Context as _, Error, Result};
 use crate::fail;
 use crate::host::{Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, method};
-use crate::report::{Display, Tokens, visible_bytes};
+use crate::report::{Display, Shades, Tokens, visible_bytes};
 use crate::tokenizer::Tokenizer;
 
 pub(super) const TOPIC: Topic = Topic {
@@ -58,9 +58,15 @@ impl ScriptValue for ChatTemplate {
 #[derive(Clone)]
 pub(super) struct TokenView(Arc<Tokens>);
 
+impl TokenView {
+    pub fn new(tokens: Tokens) -> Self {
+        Self(Arc::new(tokens))
+    }
+}
+
 impl ScriptValue for TokenView {
     const NAME: &'static str = "TokenView";
-    const SUMMARY: &'static str = "A text token by token; what a loss is taken on stands out.";
+    const SUMMARY: &'static str = "A text token by token; what counts stands out.";
 
     fn line(&self) -> String {
         format!("TokenView({} tokens)", self.0.items.len())
@@ -212,7 +218,11 @@ fn show(call: &mut Call) -> Result<TokenView> {
         Some(_) => format!("{total} tokens, a loss counts {counted}"),
         None => format!("{total} tokens; the template does not say which the assistant wrote"),
     };
-    Ok(TokenView(Arc::new(Tokens { title, items })))
+    Ok(TokenView::new(Tokens {
+        title,
+        items,
+        shades: Shades::Green,
+    }))
 }
 
 fn chat(call: &mut Call) -> Result<Dynamic> {

@@ -1,14 +1,16 @@
-//! Logits of a text: tables of the likeliest tokens, and how surprising each token was.
+//! Logits of a text: what was likely, how surprising each token was, one model beside another.
 
 use std::sync::Arc;
 
 use ndarray::Array2;
 
+use super::chat::TokenView;
+use super::likelihood::{beside, compare, heat, surprisal, top};
 use crate::diag::Result;
 use crate::fail;
-use crate::generate::logprob;
-use crate::host::{Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, method, property};
-use crate::report::{Cell, Display, Table, bar, visible_bytes};
+use crate::generate::Distribution;
+use crate::host::{Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, method, property};
+use crate::report::{Display, visible_bytes};
 use crate::tokenizer::Tokenizer;
 
 pub(super) const TOPIC: Topic = Topic {
@@ -23,6 +25,8 @@ pub(super) const TOPIC: Topic = Topic {
 pub(super) struct Logits(Arc<Inner>);
 
 struct Inner {
+    /// The model's name.
+    model: String,
     ids: Vec<u32>,
     /// `[positions, vocab]`; the last positions of the row, if not all.
     values: Array2<f32>,
@@ -30,104 +34,60 @@ struct Inner {
 }
 
 impl Logits {
-    pub fn new(ids: Vec<u32>, values: Array2<f32>, tokenizer: Option<Arc<Tokenizer>>) -> Self {
+    pub fn new(
+        model: &str,
+        ids: Vec<u32>,
+        values: Array2<f32>,
+        tokenizer: Option<Arc<Tokenizer>>,
+    ) -> Self {
         Self(Arc::new(Inner {
+            model: model.to_owned(),
             ids,
             values,
             tokenizer,
         }))
     }
 
-    /// The logits after position `at`; negative counts from the end.
-    fn row(&self, at: i64) -> Result<Vec<f32>> {
-        let rows = self.0.values.nrows() as i64;
-        let index = if at < 0 { rows + at } else { at };
-        match (0..rows).contains(&index) {
-            true => Ok(self.0.values.row(index as usize).to_vec()),
-            false => fail!("position {at} is out of range: there are {rows}"),
+    pub fn model(&self) -> &str {
+        &self.0.model
+    }
+
+    pub fn ids(&self) -> &[u32] {
+        &self.0.ids
+    }
+
+    /// `[positions, vocab]`, of every token.
+    pub fn all(&self) -> Result<&Array2<f32>> {
+        match self.0.values.nrows() == self.0.ids.len() {
+            true => Ok(&self.0.values),
+            false => fail!("the model gives logits for the last position only"),
         }
     }
 
-    fn token(&self, id: u32) -> String {
-        let bytes = self
-            .0
-            .tokenizer
-            .as_ref()
-            .and_then(|t| t.token_bytes(id).ok());
+    /// The token that position `at` stands after, and the logits there; negative counts from the end.
+    pub fn at(&self, at: i64) -> Result<(u32, Vec<f32>)> {
+        let rows = self.0.values.nrows();
+        let index = if at < 0 { rows as i64 + at } else { at };
+        let Some(index) = usize::try_from(index).ok().filter(|index| *index < rows) else {
+            fail!("position {at} is out of range: there are {rows}")
+        };
+        let id = self.0.ids[self.0.ids.len() - rows + index];
+        Ok((id, self.0.values.row(index).to_vec()))
+    }
+
+    /// What a token writes, with nothing hidden.
+    pub fn token(&self, id: u32) -> String {
+        let tokenizer = self.0.tokenizer.as_ref();
+        let bytes = tokenizer.and_then(|t| t.token_bytes(id).ok());
         bytes.map_or_else(|| format!("#{id}"), |bytes| visible_bytes(&bytes))
     }
 
-    /// The `k` likeliest next tokens after `at`.
-    fn top(&self, k: usize, at: i64) -> Result<Table> {
-        let row = self.row(at)?;
-        let mut order: Vec<u32> = (0..row.len() as u32).collect();
-        let value = |id: &u32| row[*id as usize];
-        order.sort_by(|a, b| value(b).total_cmp(&value(a)).then(a.cmp(b)));
-        let columns = ["rank", "token", "id", "logit", "logprob", "prob", ""];
-        let mut table = Table::new(format!("entropy {:.3} nats", entropy(&row)), columns);
-        for (rank, id) in order.into_iter().take(k).enumerate() {
-            let logprob = logprob(&row, id, 1.0);
-            table.push([
-                Cell::Int(rank as i64 + 1),
-                Cell::Text(self.token(id)),
-                Cell::Int(i64::from(id)),
-                Cell::Real(f64::from(value(&id))),
-                Cell::Real(logprob),
-                Cell::Real(logprob.exp()),
-                Cell::Text(bar(logprob.exp(), 20)),
-            ])?;
-        }
-        Ok(table)
-    }
-
     /// log π of each token but the first, given those before it. Nats.
-    fn logprobs(&self) -> Result<Vec<f64>> {
-        if self.0.values.nrows() != self.0.ids.len() {
-            fail!("the model gives logits for the last position only");
-        }
-        let next = self.0.ids.iter().skip(1);
-        let rows = self.0.values.rows();
-        Ok(next
-            .zip(rows)
-            .map(|(id, row)| logprob(&row.to_vec(), *id, 1.0))
-            .collect())
+    pub fn logprobs(&self) -> Result<Vec<f64>> {
+        let pairs = self.0.ids.iter().skip(1).zip(self.all()?.rows());
+        let logprob = |row: Vec<f32>, id| Distribution::new(&row, 1.0).logprob(id);
+        Ok(pairs.map(|(id, row)| logprob(row.to_vec(), *id)).collect())
     }
-
-    /// Each token with its probability, given those before it.
-    fn surprisal(&self) -> Result<Table> {
-        let mut table = Table::new("", ["token", "id", "logprob", "prob", "", "likeliest"]);
-        for (i, logprob) in self.logprobs()?.into_iter().enumerate() {
-            let row = self.row(i as i64)?;
-            let best = (0u32..)
-                .zip(&row)
-                .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
-            let id = self.0.ids[i + 1];
-            table.push([
-                Cell::Text(self.token(id)),
-                Cell::Int(i64::from(id)),
-                Cell::Real(logprob),
-                Cell::Real(logprob.exp()),
-                Cell::Text(bar(logprob.exp(), 10)),
-                Cell::Text(best.map_or_else(String::new, |(id, _)| self.token(id))),
-            ])?;
-        }
-        Ok(table)
-    }
-}
-
-/// Of softmax(row), nats.
-fn entropy(row: &[f32]) -> f64 {
-    let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exps: Vec<f64> = row.iter().map(|l| f64::from(l - best).exp()).collect();
-    let sum: f64 = exps.iter().sum();
-    let term = |e: &f64| {
-        if *e > 0.0 {
-            e / sum * (e / sum).ln()
-        } else {
-            0.0
-        }
-    };
-    -exps.iter().map(term).sum::<f64>()
 }
 
 impl ScriptValue for Logits {
@@ -139,28 +99,66 @@ impl ScriptValue for Logits {
     }
 
     fn show(&self) -> Display {
-        match self.top(5, -1) {
+        match top(self, 5, -1) {
             Ok(table) => Display::Table(table),
             Err(_) => Display::Text(self.line()),
         }
     }
 }
 
+const AT: &[Key] = &[Key::int(
+    "at",
+    -1,
+    "After which position; negative counts from the end.",
+)];
+
 fn functions() -> Vec<ScriptFn> {
+    let mut functions = tables();
+    functions.extend(numbers());
+    functions
+}
+
+fn tables() -> Vec<ScriptFn> {
     vec![
         method::<Logits>("top", "A table of the likeliest next tokens.")
             .optional("k", Kind::Int, "How many, 10 if left out.")
-            .options(&[Key::int("at", -1, "After which position; negative counts from the end.")])
+            .options(AT)
             .returns("Table")
+            .details("The title tells the entropy at that position, as how many equally likely tokens it would take, and how much of the probability is shown.")
             .example("[load(\"embedded:student\").forward(\"the soup was\").top(3)]", "[Table(3 rows, 7 columns)]")
-            .run(|call| {
-                let k = call.get_or("k", 10)?;
-                call.receiver::<Logits>()?.top(k, call.options.get("at")?)
-            }),
+            .run(|call| top(&call.receiver::<Logits>()?, call.get_or("k", 10)?, call.options.get("at")?)),
         method::<Logits>("surprisal", "A table of how likely each token was, given those before it.")
             .returns("Table")
-            .example("[load(\"embedded:student\").forward(\"the soup\").surprisal()]", "[Table(1 row, 6 columns)]")
-            .run(|call| call.receiver::<Logits>()?.surprisal()),
+            .details("With its rank, the entropy there, and what was likeliest.")
+            .example("[load(\"embedded:student\").forward(\"the soup\").surprisal()]", "[Table(1 row, 8 columns)]")
+            .run(|call| surprisal(&call.receiver::<Logits>()?)),
+        method::<Logits>("heat", "The text token by token; the less expected one was, the hotter it is.")
+            .returns("TokenView")
+            .details("Without colours, tokens of more than 4 nats stand in brackets.")
+            .example("load(\"embedded:student\").forward(\"the soup was good\").heat()", "TokenView(4 tokens)")
+            .run(|call| Ok(TokenView::new(heat(&call.receiver::<Logits>()?)?))),
+        method::<Logits>("compare", "Two models on the same text, position by position.")
+            .param("other", Kind::object::<Logits>(), "The logits of the other model.")
+            .returns("Table")
+            .details("a is this model, b the other; ranks are of both, KL(a ‖ b) in nats; the title sums up.")
+            .example("let m = load(\"embedded:student\"); let s = student(m, #{rank: 1}); [m.forward(\"the soup\").compare(s.forward(\"the soup\"))]", "[Table(2 rows, 7 columns)]")
+            .run(|call| compare(&call.receiver::<Logits>()?, &other(call)?)),
+        method::<Logits>("beside", "The likeliest next tokens of two models side by side.")
+            .param("other", Kind::object::<Logits>(), "The logits of the other model.")
+            .optional("k", Kind::Int, "How many, 10 if left out.")
+            .options(AT)
+            .returns("Table")
+            .example("let m = load(\"embedded:student\"); let s = student(m, #{rank: 1}); [m.forward(\"the soup\").beside(s.forward(\"the soup\"), 3)]", "[Table(3 rows, 7 columns)]")
+            .run(|call| beside(&call.receiver::<Logits>()?, &other(call)?, call.get_or("k", 10)?, call.options.get("at")?)),
+    ]
+}
+
+fn other(call: &Call) -> Result<Logits> {
+    call.get("other")
+}
+
+fn numbers() -> Vec<ScriptFn> {
+    vec![
         method::<Logits>("logprobs", "The log-probability of each token but the first, in nats.")
             .returns("array")
             .example("load(\"embedded:student\").forward(\"the soup\").logprobs().len()", "1")
@@ -169,7 +167,7 @@ fn functions() -> Vec<ScriptFn> {
             .param("at", Kind::Int, "The position; negative counts from the end.")
             .returns("array")
             .example("let m = load(\"embedded:student\"); m.forward(\"tea\").row(-1).len() == m.vocab_size", "true")
-            .run(|call| call.receiver::<Logits>()?.row(call.get("at")?)),
+            .run(|call| Ok(call.receiver::<Logits>()?.at(call.get("at")?)?.1)),
         property::<Logits>("shape", "Positions and vocabulary.")
             .returns("array")
             .example("load(\"embedded:student\").forward(\"the soup\").shape.len()", "2")

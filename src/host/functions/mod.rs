@@ -10,6 +10,7 @@ mod evaluation;
 mod files;
 mod graphs;
 mod judges;
+mod likelihood;
 mod logits;
 mod making;
 mod models;

@@ -313,7 +313,8 @@ fn forward(call: &mut Call) -> Result<Logits> {
         fail!("there are no tokens to run the model on");
     }
     let logits = model.forward(&ids)?;
-    Ok(Logits::new(ids, logits, model.tokenizer().ok().cloned()))
+    let tokenizer = model.tokenizer().ok().cloned();
+    Ok(Logits::new(model.name(), ids, logits, tokenizer))
 }
 
 fn generate(call: &mut Call) -> Result<Dynamic> {

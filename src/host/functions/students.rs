@@ -179,7 +179,8 @@ fn forward(call: &mut Call) -> Result<Logits> {
     let tokenizer = student.tokenizer()?;
     let ids = tokenizer.encode(&call.get::<String>("text")?, true)?;
     let logits = student.lock().policy()?.rows(&[&ids])?.remove(0);
-    Ok(Logits::new(ids, logits, Some(tokenizer)))
+    let name = format!("student of {}", student.lock().model().name());
+    Ok(Logits::new(&name, ids, logits, Some(tokenizer)))
 }
 
 fn generate_samples(call: &mut Call) -> Result<Dynamic> {
