@@ -143,8 +143,9 @@ impl Table {
         let texts: Vec<Vec<String>> = (0..self.columns.len()).map(|c| self.texts(c)).collect();
         let shown = self.fitting(&texts, terminal.width);
         table.set_header(shown.iter().map(|c| harmless(&self.columns[*c].name)));
+        let cell = |row: usize, column: &usize| texts[*column][row].as_str();
         for row in 0..self.rows.len() {
-            table.add_row(shown.iter().map(|column| texts[*column][row].as_str()));
+            table.add_row(shown.iter().map(|column| cell(row, column)));
         }
         for (index, column) in shown.into_iter().zip(table.column_iter_mut()) {
             column.set_cell_alignment(self.alignment(index));

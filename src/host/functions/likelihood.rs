@@ -21,8 +21,18 @@ pub(super) fn top(logits: &Logits, k: usize, at: i64) -> Result<Table> {
         entropy.exp(),
         100.0 * shown
     );
-    let columns = ["rank", "token", "id", "logit", "logprob", "prob"].map(Column::new);
-    let mut table = Table::new(title, columns.into_iter().chain([bars()]));
+    let mut table = Table::new(
+        title,
+        [
+            "rank".into(),
+            "token".into(),
+            Column::new("id").spare(),
+            Column::new("logit").spare(),
+            "logprob".into(),
+            "prob".into(),
+            bars(),
+        ],
+    );
     for (rank, (id, logprob)) in likeliest.into_iter().enumerate() {
         table.push([
             Cell::from(rank + 1),
