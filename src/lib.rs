@@ -12,7 +12,7 @@
 //!  6  host
 //!  5  train
 //!  4  feedback
-//!  3  models → generate, objectives, optim    convert
+//!  3  convert → models → generate, objectives, optim
 //!  2  engine {portable, apple}    graph    verify
 //!  1  package → weights, mil    data, chat → tokenizer    report    runs
 //!  0  numeric, files → diag

@@ -22,3 +22,4 @@ mod terminal;
 mod tidy;
 mod trace;
 mod training;
+mod verify;

@@ -14,8 +14,10 @@ mod git;
 mod inspect;
 mod interrupts;
 mod predict;
+mod quantize;
 mod reference;
 mod serve;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -86,6 +88,10 @@ enum Command {
     Serve(serve::Args),
     /// Compile a Core ML model: .mlmodelc from .mlpackage or .mlmodel.
     Compile(compile::Args),
+    /// Make a language model's weights smaller, and tell what that costs.
+    Quantize(quantize::Args),
+    /// Tell how far one language model is from another, on a text.
+    Verify(verify::Args),
 }
 
 /// Runs the program.
@@ -119,6 +125,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Bench(args) => bench::run(&args),
             Command::Serve(args) => serve::run(args),
             Command::Compile(args) => compile::run(&args),
+            Command::Quantize(args) => quantize::run(&args),
+            Command::Verify(args) => verify::run(&args),
         };
     }
     session::silence_panics();

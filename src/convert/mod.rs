@@ -6,11 +6,15 @@ mod decoder;
 mod families;
 mod llama;
 mod oracle;
+mod quantize;
 mod source;
+mod subject;
 
 pub use builder::{Builder, Var};
 pub use conversion::{BATCH, CONTEXT, ConvertOptions, convert};
 pub use decoder::Precision;
 pub use llama::{Llama, LlamaConfig};
 pub use oracle::Oracle;
+pub use quantize::{Quantized, quantize, stored_weights};
 pub use source::{Checkpoint, Tensors, open};
+pub use subject::{Subject, verify};

@@ -19,6 +19,7 @@ use crate::files;
 use crate::generate::{Decoder, NextLogits, Rollout, Sampling, generate};
 use crate::package::{Bundle, Description};
 use crate::tokenizer::Tokenizer;
+use crate::verify::RowLogits;
 
 /// Which engine runs a model.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -198,12 +199,13 @@ impl CoreMLModelWrapper {
         })
     }
 
-    /// Writes `bundle`, a variant of this model, with this one's tokenizer inside.
+    /// Writes `bundle`, a variant of this model, with this one's tokenizer and chat template inside.
     pub fn save_as(&self, bundle: &Bundle, path: &Path) -> Result<()> {
         bundle.save(path)?;
         if let Ok(tokenizer) = self.tokenizer() {
-            let file = path.join("tokenizer.json");
-            files::write_atomic(&file, tokenizer.to_json()?.as_bytes())?;
+            let write = |name, text: String| files::write_atomic(&path.join(name), text.as_bytes());
+            write("tokenizer.json", tokenizer.to_json()?)?;
+            write("tokenizer_config.json", tokenizer.config_json())?;
         }
         Ok(())
     }
@@ -295,6 +297,16 @@ impl CoreMLModelWrapper {
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<Rollout>> {
         generate(self, prompts, sampling, &self.interrupt, progress)
+    }
+}
+
+impl RowLogits for CoreMLModelWrapper {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn row_logits(&self, ids: &[u32]) -> Result<Array2<f32>> {
+        self.forward(ids)
     }
 }
 

@@ -134,9 +134,13 @@ impl Comparison {
 
     /// A line for each measure.
     pub fn table(&self) -> Result<Table> {
+        let rows = match self.rows {
+            1 => "one row".to_owned(),
+            several => format!("{several} rows"),
+        };
         let title = format!(
-            "{} and {}, {} positions in {} rows",
-            self.a, self.b, self.positions, self.rows
+            "{} and {}: {} positions in {rows}",
+            self.a, self.b, self.positions
         );
         let mut table = Table::new(title, ["measure", "value", "meaning"]);
         let mut push = |measure: &str, value: String, meaning: String| {

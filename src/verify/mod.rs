@@ -3,9 +3,11 @@
 
 mod comparison;
 mod position;
+mod text;
 mod windows;
 
 pub use comparison::{Comparison, Worst, compare};
+pub use text::SAMPLE;
 pub use windows::windows;
 
 use ndarray::Array2;

@@ -31,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "objectives",
             "optim",
             "engine",
+            "verify",
             "tokenizer",
             "package",
             "weights",
@@ -42,7 +43,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "convert",
         &[
+            "models",
             "verify",
+            "report",
             "package",
             "tokenizer",
             "weights",

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use super::models::Model;
-use crate::diag::{Context as _, Result};
+use crate::convert::quantize as quantized;
+use crate::diag::Result;
 use crate::host::{Call, Key, Kind, Topic, method};
-use crate::models::{CompressOptions, Compression, compress};
-use crate::package::StoredWeight;
-use crate::report::{Cell, Table};
+use crate::models::{CompressOptions, Compression, LoadOptions};
+use crate::report::Table;
 
 pub(super) const TOPIC: Topic = Topic {
     name: "compression",
@@ -57,6 +57,11 @@ const QUANTIZE: &[Key] = &[
         Kind::Array,
         "Parts of the names of the weights that are compressed.",
     ),
+    Key::optional(
+        "text",
+        Kind::Text,
+        "A text on which perplexities before and after are measured, for the table's title.",
+    ),
 ];
 
 fn quantize(call: &mut Call) -> Result<Table> {
@@ -82,41 +87,11 @@ fn quantize(call: &mut Call) -> Result<Table> {
     };
     let path: PathBuf = call.get("path")?;
     let model = call.receiver::<Model>()?.0;
-    let (bundle, stored) = compress(&model, &options)?;
-    let saved = model.save_as(&bundle, &path);
-    saved.with_context(|| format!("can't save {}", path.display()))?;
-    table(&stored)
-}
-
-/// How weights are stored and how far that is from what was wanted.
-pub(super) fn table(weights: &[StoredWeight]) -> Result<Table> {
-    let columns = [
-        "weight",
-        "stored as",
-        "max |Δ|",
-        "relative RMS",
-        "SNR (dB)",
-        "dense bytes",
-        "bytes",
-    ];
-    let total = |bytes: fn(&StoredWeight) -> u64| weights.iter().map(bytes).sum::<u64>();
-    let title = format!(
-        "{} bytes for {} of dense weights",
-        total(|w| w.bytes),
-        total(|w| w.dense_bytes)
-    );
-    let mut table = Table::new(title, columns);
-    for weight in weights {
-        let snr = Some(weight.fidelity.snr_db()).filter(|snr| snr.is_finite());
-        table.push([
-            Cell::Text(weight.name.clone()),
-            Cell::Text(weight.form.clone()),
-            Cell::Real(weight.fidelity.max_abs),
-            Cell::Real(weight.fidelity.relative_rms),
-            snr.map_or(Cell::Empty, Cell::Real),
-            Cell::Int(weight.dense_bytes as i64),
-            Cell::Int(weight.bytes as i64),
-        ])?;
-    }
-    Ok(table)
+    let text: Option<String> = call.options.get("text")?;
+    let load = LoadOptions {
+        interrupt: model.interrupt().clone(),
+        ..LoadOptions::default()
+    };
+    let text = text.as_deref().map(|text| (text, &load));
+    quantized(&model, &path, &options, text, &mut |_, _| Ok(()))?.table()
 }

@@ -23,6 +23,7 @@ mod students;
 mod text;
 mod tracing;
 mod training;
+mod verification;
 mod writing;
 
 /// Every topic, in the order of the help.
@@ -35,6 +36,7 @@ pub(super) const TOPICS: &[Topic] = &[
     tracing::TOPIC,
     graphs::TOPIC,
     compression::TOPIC,
+    verification::TOPIC,
     judges::TOPIC,
     students::TOPIC,
     training::TOPIC,

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::{Dynamic, Map};
 
-use super::compression;
 use super::logits::Logits;
 use super::models::{GENERATE, Model, tell};
 use super::samples::{PROMPTS, Prompts, from_rollouts, to_rollout};
 use super::sampling::{SAMPLING, sampling};
 use super::writing::{WRITING, write};
+use crate::convert::stored_weights;
 use crate::diag::{Context as _, Result};
 use crate::host::{
     Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property,
@@ -204,5 +204,6 @@ fn save(call: &mut Call) -> Result<Table> {
     };
     let student = call.receiver::<Student>()?;
     let stored = student.lock().save(&path, storage);
-    compression::table(&stored.with_context(|| format!("can't save {}", path.display()))?)
+    let stored = stored.with_context(|| format!("can't save {}", path.display()))?;
+    stored_weights(&stored, "")
 }
