@@ -17,8 +17,8 @@ use crate::verify::{Comparison, SAMPLE};
 /// Arguments of the command.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The model that is taken for right: .mlpackage, .mlmodelc or .mlmodel; embedded:student,
-    /// embedded:judge.
+    /// The model that is taken for right: .mlpackage, .mlmodelc or .mlmodel; a Hugging Face folder or a GGUF
+    /// file; embedded:student, embedded:judge.
     a: PathBuf,
 
     /// The model that is held against it.

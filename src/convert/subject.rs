@@ -3,7 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::diag::{Error, Result};
+use ndarray::Array2;
+
+use super::source::{Checkpoint, open};
+use super::{CONTEXT, Oracle, families};
+use crate::diag::{Context, Error, Result};
 use crate::fail;
 use crate::models::{CoreMLModelWrapper, LoadOptions, embedded};
 use crate::tokenizer::Tokenizer;
@@ -17,20 +21,60 @@ pub struct Subject {
     length_max: usize,
 }
 
+/// A checkpoint that computes, with its name.
+struct Source(String, Oracle);
+
+impl RowLogits for Source {
+    fn name(&self) -> &str {
+        &self.0
+    }
+
+    fn row_logits(&self, ids: &[u32]) -> Result<Array2<f32>> {
+        self.1.logits(ids)
+    }
+}
+
+/// Endings of what the engines run.
+const BUNDLES: [&str; 4] = ["mlpackage", "mlmodelc", "mlmodel", "mil"];
+
 /// Rows are no longer than this unless asked for: the logits of a large vocabulary fill memory.
 const WINDOW: usize = 256;
 
 impl Subject {
-    /// Opens a bundle, or `embedded:NAME`.
+    /// Opens a bundle, `embedded:NAME`, a Hugging Face folder or a GGUF file. `options` are for bundles; a
+    /// checkpoint computes by its own forward pass, in fp32.
     pub fn open(path: &Path, options: &LoadOptions) -> Result<Self> {
         let name = path
             .to_str()
             .and_then(|path| path.strip_prefix("embedded:"));
+        let bundle = path
+            .extension()
+            .is_some_and(|end| BUNDLES.iter().any(|known| end == *known));
         let model = match name {
             Some(name) => embedded(name, options)?,
-            None => CoreMLModelWrapper::load(path, options)?,
+            None if bundle => CoreMLModelWrapper::load(path, options)?,
+            None => return Self::checkpoint(&path.display().to_string(), &Arc::new(open(path)?)),
         };
         Self::of(Arc::new(model))
+    }
+
+    /// A checkpoint as it computes itself, called `name`.
+    pub fn checkpoint(name: &str, source: &Arc<Checkpoint>) -> Result<Self> {
+        let described = || -> Result<Self> {
+            let length_max = families::describe(source)?.context.min(CONTEXT);
+            let tokenizer = match source.companions.contains_key("tokenizer.json") {
+                true => Some(Arc::new(Tokenizer::from_files(&source.companions)?)),
+                false => None,
+            };
+            let oracle = Oracle::new(source, length_max, length_max)?;
+            let model = Arc::new(Source(name.to_owned(), oracle));
+            Ok(Self {
+                model,
+                tokenizer,
+                length_max,
+            })
+        };
+        described().with_context(|| name.to_owned())
     }
 
     /// A model that is loaded.

@@ -203,9 +203,9 @@ impl CoreMLModelWrapper {
     pub fn save_as(&self, bundle: &Bundle, path: &Path) -> Result<()> {
         bundle.save(path)?;
         if let Ok(tokenizer) = self.tokenizer() {
-            let write = |name, text: String| files::write_atomic(&path.join(name), text.as_bytes());
-            write("tokenizer.json", tokenizer.to_json()?)?;
-            write("tokenizer_config.json", tokenizer.config_json())?;
+            for (name, text) in tokenizer.files()? {
+                files::write_atomic(&path.join(name), text.as_bytes())?;
+            }
         }
         Ok(())
     }

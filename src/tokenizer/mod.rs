@@ -1,5 +1,6 @@
 //! Text to token ids and back, over the `tokenizers` crate: Hugging Face's `tokenizer.json`.
 
+mod folder;
 mod merges;
 mod specials;
 mod spelling;
@@ -12,14 +13,12 @@ pub use vocabulary::Vocabulary;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-use crate::diag::{Context, Error, Result};
+use crate::diag::{Error, Result};
 use crate::fail;
-use crate::files;
 use spelling::Spelling;
 
 /// A tokenizer with the ids of its special tokens.
@@ -35,45 +34,6 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Loads a `tokenizer.json`, or the one in a folder; `tokenizer_config.json` and
-    /// `special_tokens_map.json` beside it say which tokens are special, `generation_config.json` which
-    /// end an answer.
-    pub fn load(path: &Path) -> Result<Self> {
-        let file = if path.is_dir() {
-            path.join("tokenizer.json")
-        } else {
-            path.to_owned()
-        };
-        if !file.exists() {
-            return Err(Error::new(format!("there is no {}", file.display()))
-                .hint("a tokenizer is a Hugging Face tokenizer.json"));
-        }
-        let beside = |name: &str| -> Result<Option<Value>> {
-            let path = file.with_file_name(name);
-            if !path.exists() {
-                return Ok(None);
-            }
-            let parsed = serde_json::from_str(&files::read_text(&path)?);
-            let parsed = parsed.map_err(|error| Error::new(error.to_string()));
-            Ok(Some(parsed.with_context(|| path.display().to_string())?))
-        };
-        let configs = [
-            beside("tokenizer_config.json")?,
-            beside("special_tokens_map.json")?,
-        ];
-        let configs: Vec<Value> = configs.into_iter().flatten().collect();
-        let mut tokenizer = Self::read(&files::read(&file)?, &configs)
-            .with_context(|| file.display().to_string())?;
-        if let Some(config) = beside("generation_config.json")? {
-            tokenizer.ends = ends(&config);
-        }
-        let template = file.with_file_name("chat_template.jinja");
-        if template.exists() {
-            tokenizer.chat_template = Some(files::read_text(&template)?);
-        }
-        Ok(tokenizer)
-    }
-
     /// Reads the content of a `tokenizer.json`; special tokens are found by their usual names.
     pub fn from_bytes(content: &[u8]) -> Result<Self> {
         Self::read(content, &[])
@@ -227,41 +187,12 @@ impl Tokenizer {
         self.chat_template.as_deref()
     }
 
-    /// The content of `tokenizer.json`.
-    pub fn to_json(&self) -> Result<String> {
-        self.inner.to_string(true).map_err(foreign)
-    }
-
-    /// The content of `tokenizer_config.json` that [`load`](Self::load) reads back.
-    pub fn config_json(&self) -> String {
-        let mut config = serde_json::Map::new();
-        config.extend(
-            self.special_tokens()
-                .into_iter()
-                .map(|(key, token)| (key, token.into())),
-        );
-        let template = self.chat_template.as_deref();
-        config.extend(template.map(|t| ("chat_template".to_owned(), t.into())));
-        format!("{:#}", Value::Object(config))
-    }
-
     fn outside(&self, id: u32) -> Error {
         let size = self.vocab_size();
         Error::new(format!(
             "token id {id} is outside of the vocabulary of {size}"
         ))
     }
-}
-
-/// The `eos_token_id` of a `generation_config.json`: one or a list.
-fn ends(config: &Value) -> Vec<u32> {
-    let ids = match config.get("eos_token_id") {
-        Some(Value::Array(ids)) => ids.as_slice(),
-        Some(id) => std::slice::from_ref(id),
-        None => &[],
-    };
-    let id = |id: &Value| id.as_u64()?.try_into().ok();
-    ids.iter().filter_map(id).collect()
 }
 
 /// A template, or the one called `default` of a list of `{name, template}`.

@@ -1,5 +1,6 @@
 //! Tokenizers that we train ourselves, and SmolLM2's against Hugging Face's Python library.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -66,7 +67,10 @@ fn specials_are_found_by_name_and_survive_files() {
         Tokenizer::load(folder.path()).unwrap().specials(),
         &specials
     );
-    write("tokenizer_config.json", &tokenizer.config_json());
+    write(
+        "tokenizer_config.json",
+        &tokenizer.files().unwrap()["tokenizer_config.json"],
+    );
     let again = Tokenizer::load(&folder.path().join("tokenizer.json")).unwrap();
     assert_eq!(again.specials(), &specials);
     let config = json!({ "eos_token": { "content": "<pad>" }, "chat_template": "{{ x }}" });
@@ -83,6 +87,32 @@ fn specials_are_found_by_name_and_survive_files() {
         error.ends_with("eos_token \"<end>\" is not in the vocabulary"),
         "{error}"
     );
+}
+
+#[test]
+fn files_in_memory_are_those_of_a_folder() {
+    let mut files = BTreeMap::new();
+    for (name, text) in toy().files().unwrap() {
+        files.insert(name.to_owned(), text.into_bytes());
+    }
+    files.insert(
+        "generation_config.json".to_owned(),
+        br#"{"eos_token_id": [1, 2]}"#.to_vec(),
+    );
+    files.insert("chat_template.jinja".to_owned(), b"{{ y }}".to_vec());
+    let tokenizer = Tokenizer::from_files(&files).unwrap();
+    assert_eq!(tokenizer.ends(), [1, 2]);
+    assert_eq!(tokenizer.chat_template(), Some("{{ y }}"));
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in tokenizer.files().unwrap() {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let again = Tokenizer::load(folder.path()).unwrap();
+    assert_eq!(again.files().unwrap(), tokenizer.files().unwrap());
+    files.insert("generation_config.json".to_owned(), b"{".to_vec());
+    let error = Tokenizer::from_files(&files).unwrap_err().to_string();
+    assert!(error.starts_with("generation_config.json: EOF"), "{error}");
+    assert!(Tokenizer::from_files(&BTreeMap::new()).is_err());
 }
 
 /// A file whose post-processor adds a token, that cuts at 3 tokens and pads to 8.

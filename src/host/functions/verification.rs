@@ -45,7 +45,7 @@ impl ScriptValue for Verification {
 
 const MODEL: Kind = Kind::Either(&[
     Kind::object::<Model>(),
-    Kind::Path(&["mlpackage", "mlmodelc", "mlmodel"]),
+    Kind::Path(&["mlpackage", "mlmodelc", "mlmodel", "gguf"]),
 ]);
 
 const VERIFY: &[Key] = &[
@@ -81,7 +81,7 @@ fn functions() -> Vec<ScriptFn> {
             .param("b", MODEL, "The model that is held against it, or its path.")
             .options(VERIFY)
             .returns("Verification")
-            .details("Both must make the same tokens of the text. The text is cut into rows of `window` tokens; a row's first token has no probability and counts in no perplexity.")
+            .details("A path is a bundle's, a Hugging Face folder's or a GGUF file's; the latter compute by their own forward pass in fp32. Both must make the same tokens of the text. The text is cut into rows of `window` tokens; a row's first token has no probability and counts in no perplexity.")
             .example("let m = load(\"embedded:student\"); m.quantize(\"q.mlpackage\"); verify(m, \"q.mlpackage\", #{text: \"the soup was good\"}).agreement > 0.5", "true")
             .run(run),
         method::<Verification>("table", "The measures as a table.")
