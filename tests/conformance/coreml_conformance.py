@@ -503,6 +503,8 @@ def pytest_runtest_logreport(report):
         result = {"outcome": outcome, "s": round(report.duration, 3), **record}
         if outcome in ("not converted", "wrong"):
             result["why"] = str(report.longrepr)[-300:]
+            off = re.search(r"Max absolute difference[^:]*: (\S+)", str(report.longrepr))
+            result["off"] = float(off[1]) if off else None
         name, n = stable(report.nodeid), 1
         while name in RESULTS:  # ids that differed only by an address
             name, n = f"{stable(report.nodeid)}#{n}", n + 1
@@ -572,17 +574,25 @@ def failures(results):
     return {name: one for name, one in results.items() if one["outcome"] in ("wrong", "engine error")}
 
 
+def reason_of(name, one, known, exact):
+    """Why a failure was to be expected: only of one no greater than said, and wrong in double precision too."""
+    if exact and exact.get(name, {}).get("outcome") != "wrong":
+        return None
+    off = one.get("off")
+    fits = lambda k: re.search(k["test"], name) and (off is None if k.get("within") is None else off and off <= k["within"])
+    return next((k["reason"] for k in known if fits(k)), None)
+
+
 def explained(results, known, exact):
     """The failures with the reasons that are written down for them; lists those that have none."""
     reasons, unknown = collections.defaultdict(list), []
     for name, one in sorted(failures(results).items()):
-        reason = next((k["reason"] for k in known if re.search(k["test"], name)), None)
+        reason = reason_of(name, one, known, exact)
         reasons[reason].append(name) if reason else unknown.append((name, one))
     for reason, names in reasons.items():
         yield f"\nknown, {len(names)}: {reason.strip()}"
-        also = [name for name in names if exact.get(name, {}).get("outcome") == "wrong"]
-        if exact:
-            yield f"    {len(also)} of them wrong in double precision as well"
+        off = max(results[name].get("off") or 0 for name in names)
+        yield f"    wrong in double precision as well; off by {off:.2g} at most"
         for function, count in collections.Counter(name.split("[")[0] for name in names).items():
             yield f"    {count:4} {function}"
     for name, one in unknown:

@@ -124,7 +124,8 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Integers, given as one tensor or one by one.
+    /// Integers, given as one tensor or one by one. They have 32 bits, as Core ML's have: sums and products
+    /// of two can't overflow.
     pub fn opt_ints(&self, name: &str) -> Result<Option<Vec<i64>>> {
         if self.arg(name).is_none() {
             return Ok(None);
@@ -133,6 +134,10 @@ impl<'a> Call<'a> {
         for value in self.many(name)? {
             let more = value.ints();
             ints.extend(more.with_context(|| format!("parameter \"{name}\""))?);
+        }
+        let known = i64::from(i32::MIN)..=i64::from(u32::MAX);
+        if let Some(far) = ints.iter().find(|n| !known.contains(*n)) {
+            fail!("parameter \"{name}\" holds {far}, which has more than 32 bits");
         }
         Ok(Some(ints))
     }
