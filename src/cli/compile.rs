@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// What was written: what it is, and its files.
-fn card(model: &Model, written: &Path) -> Result<Table> {
+pub(super) fn card(model: &Model, written: &Path) -> Result<Table> {
     let title = format!("{}: {}", written.display(), told(model));
     let mut table = Table::new(title, ["file", "bytes"]);
     let mut files = Vec::new();

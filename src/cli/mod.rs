@@ -9,6 +9,7 @@
 mod batch;
 mod bench;
 mod compile;
+mod convert;
 mod drawing;
 mod git;
 mod inspect;
@@ -88,6 +89,8 @@ enum Command {
     Serve(serve::Args),
     /// Compile a Core ML model: .mlmodelc from .mlpackage or .mlmodel.
     Compile(compile::Args),
+    /// Make a Core ML model of a Hugging Face folder or a GGUF file.
+    Convert(convert::Args),
     /// Make a language model's weights smaller, and tell what that costs.
     Quantize(quantize::Args),
     /// Tell how far one language model is from another, on a text.
@@ -125,6 +128,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Bench(args) => bench::run(&args),
             Command::Serve(args) => serve::run(args),
             Command::Compile(args) => compile::run(&args),
+            Command::Convert(args) => convert::run(&args),
             Command::Quantize(args) => quantize::run(&args),
             Command::Verify(args) => verify::run(&args),
         };

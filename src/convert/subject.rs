@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ndarray::Array2;
-
 use super::source::{Checkpoint, open};
 use super::{CONTEXT, Oracle, families};
 use crate::diag::{Context, Error, Result};
@@ -19,19 +17,6 @@ pub struct Subject {
     tokenizer: Option<Arc<Tokenizer>>,
     /// Tokens that it takes at most.
     length_max: usize,
-}
-
-/// A checkpoint that computes, with its name.
-struct Source(String, Oracle);
-
-impl RowLogits for Source {
-    fn name(&self) -> &str {
-        &self.0
-    }
-
-    fn row_logits(&self, ids: &[u32]) -> Result<Array2<f32>> {
-        self.1.logits(ids)
-    }
 }
 
 /// Endings of what the engines run.
@@ -66,10 +51,9 @@ impl Subject {
                 true => Some(Arc::new(Tokenizer::from_files(&source.companions)?)),
                 false => None,
             };
-            let oracle = Oracle::new(source, length_max, length_max)?;
-            let model = Arc::new(Source(name.to_owned(), oracle));
+            let oracle = Oracle::new(name, source, length_max, length_max)?;
             Ok(Self {
-                model,
+                model: Arc::new(oracle),
                 tokenizer,
                 length_max,
             })

@@ -24,6 +24,45 @@ pub enum Compression {
     Sparse { keep: f64 },
 }
 
+impl Compression {
+    /// Short names of common ways.
+    pub const NAMED: [(&str, Self); 6] = [
+        ("int8", Self::Int8),
+        ("int4", Self::Int4 { block: 32 }),
+        ("palette4", Self::palette(4)),
+        ("palette6", Self::palette(6)),
+        ("palette8", Self::palette(8)),
+        ("sparse", Self::Sparse { keep: 0.5 }),
+    ];
+
+    /// The way that is called so in [`NAMED`](Self::NAMED).
+    pub fn named(name: &str) -> Result<Self> {
+        let found = Self::NAMED.iter().find(|(known, _)| *known == name);
+        let known = Self::NAMED.iter().map(|(known, _)| *known);
+        let unknown = || Error::unknown("way to quantise", name, known);
+        found
+            .map(|(_, compression)| *compression)
+            .ok_or_else(unknown)
+    }
+
+    const fn palette(bits: usize) -> Self {
+        Self::Palette { bits, group: None }
+    }
+}
+
+/// Smaller weights stay dense unless asked for.
+pub const ELEMENTS_MIN: usize = 2048;
+
+impl From<Compression> for CompressOptions {
+    fn from(compression: Compression) -> Self {
+        Self {
+            compression,
+            targets: Vec::new(),
+            elements_min: ELEMENTS_MIN,
+        }
+    }
+}
+
 /// What is compressed, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CompressOptions {

@@ -19,13 +19,15 @@ use crate::package::Bundle;
 /// Fails if a weight is missing, has another shape, or does not fit the precision.
 pub fn bundle(model: &Decoder, source: &Checkpoint, layout: Layout) -> Result<Bundle> {
     model.check()?;
-    if layout.context > model.context || layout.context == 0 || layout.batch == 0 {
+    if layout.context > model.context || layout.context == 0 {
         fail!(
-            "rows of {} tokens, {} at once: expected 1 to {} tokens, and a row at least",
+            "a context of {} tokens, expected 1 to the {} that the model was made for",
             layout.context,
-            layout.batch,
             model.context
         );
+    }
+    if layout.batch == 0 {
+        fail!("a program takes one row at least");
     }
     if layout.stateful && (layout.batch != 1 || layout.fixed) {
         fail!("a stateful program takes one row of any length");

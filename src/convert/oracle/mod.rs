@@ -18,9 +18,11 @@ use super::families;
 use super::source::Checkpoint;
 use crate::diag::{Error, Result};
 use crate::fail;
+use crate::verify::RowLogits;
 
 /// A checkpoint that gives logits.
 pub struct Oracle {
+    name: String,
     way: Way,
     vocab: usize,
     longest: usize,
@@ -34,9 +36,14 @@ enum Way {
 }
 
 impl Oracle {
-    /// The model of `source`, for rows of up to `longest` tokens, as a program of the context `context`
-    /// takes them.
-    pub fn new(source: &Arc<Checkpoint>, context: usize, longest: usize) -> Result<Self> {
+    /// The model of `source`, called `name`, for rows of up to `longest` tokens, as a program of the context
+    /// `context` takes them.
+    pub fn new(
+        name: &str,
+        source: &Arc<Checkpoint>,
+        context: usize,
+        longest: usize,
+    ) -> Result<Self> {
         let model = families::describe(source)?;
         let vocab = model.vocab;
         let tied = model.head.linear.is_none();
@@ -47,11 +54,19 @@ impl Oracle {
                 Way::Plain(Box::new(plain), lack)
             }
         };
-        Ok(Self {
+        let mut oracle = Self {
+            name: String::new(),
             way,
             vocab,
             longest,
-        })
+        };
+        oracle.name = format!("{name} by {}", oracle.remark());
+        Ok(oracle)
+    }
+
+    /// Tokens that it knows.
+    pub fn vocab(&self) -> usize {
+        self.vocab
     }
 
     /// Who computes, and why not candle-transformers if it is not.
@@ -63,9 +78,14 @@ impl Oracle {
             }
         }
     }
+}
 
-    /// Logits of a row of tokens, `[length, vocab]`.
-    pub fn logits(&self, ids: &[u32]) -> Result<Array2<f32>> {
+impl RowLogits for Oracle {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn row_logits(&self, ids: &[u32]) -> Result<Array2<f32>> {
         if let Some(id) = ids.iter().find(|id| **id as usize >= self.vocab) {
             fail!("token {id} is not one of the {}", self.vocab);
         }

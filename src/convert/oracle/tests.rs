@@ -44,8 +44,8 @@ fn oracles_agree_with_transformers() {
             .map(|id| *id as u32)
             .collect();
         let source = Arc::new(source::open(&folder).unwrap());
-        let oracle = Oracle::new(&source, 320, length).unwrap();
-        let logits = oracle.logits(&ids).unwrap();
+        let oracle = Oracle::new(family, &source, 320, length).unwrap();
+        let logits = oracle.row_logits(&ids).unwrap();
         let expected = reference["logits"].to_f32s();
         let scale = expected.iter().fold(0f32, |most, v| most.max(v.abs()));
         let pairs = logits.iter().zip(&expected);
@@ -53,8 +53,8 @@ fn oracles_agree_with_transformers() {
         if far > 1e-5 || far.is_nan() || !oracle.remark().ends_with(way) {
             wrong.push(format!("{family}: {far:e} by {}", oracle.remark()));
         }
-        assert!(oracle.logits(&[61]).is_err());
-        assert!(oracle.logits(&[0; 13]).is_err());
+        assert!(oracle.row_logits(&[61]).is_err());
+        assert!(oracle.row_logits(&[0; 13]).is_err());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -6,6 +6,7 @@ mod basics;
 mod bundles;
 mod chat;
 mod compression;
+mod conversion;
 mod evaluation;
 mod files;
 mod graphs;
@@ -35,6 +36,7 @@ pub(super) const TOPICS: &[Topic] = &[
     logits::TOPIC,
     tracing::TOPIC,
     graphs::TOPIC,
+    conversion::TOPIC,
     compression::TOPIC,
     verification::TOPIC,
     judges::TOPIC,

@@ -1,0 +1,111 @@
+//! `rlaif-repl convert`: a Core ML model of a Hugging Face folder or a GGUF file.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+
+use super::compile::card;
+use super::interrupts::Interrupts;
+use crate::convert::{ConvertOptions, Job, Precision, stored_weights};
+use crate::diag::{Error, Result};
+use crate::engine::device;
+use crate::models::{Compression, LoadOptions};
+use crate::package::{Bundle, Format, Model};
+use crate::repl::Terminal;
+use crate::report::Display;
+
+/// Arguments of the command.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The model: a folder with config.json and *.safetensors, or a GGUF file.
+    source: PathBuf,
+
+    /// Where to: a folder that ends in .mlpackage or .mlmodelc.
+    #[arg(short, long)]
+    output: PathBuf,
+
+    /// What weights and intermediate values are.
+    #[arg(long, value_enum, default_value_t)]
+    precision: PrecisionName,
+
+    /// Longest row; what the model was made for if absent, 2048 at most.
+    #[arg(long, value_name = "TOKENS")]
+    context: Option<usize>,
+
+    /// Most rows in a call; 64 if absent.
+    #[arg(long, value_name = "ROWS")]
+    batch: Option<usize>,
+
+    /// Take rows of just --context tokens, --batch of them: shapes that are fixed suit the Neural Engine.
+    #[arg(long, conflicts_with = "stateful")]
+    fixed: bool,
+
+    /// Keep keys and values in states, with functions for prompts and for single tokens.
+    #[arg(long, conflicts_with = "batch")]
+    stateful: bool,
+
+    /// Make the matrices smaller: int8, int4, palette4, palette6, palette8, sparse.
+    #[arg(long, value_name = "SCHEME", value_parser = Compression::named)]
+    quantize: Option<Compression>,
+
+    /// Do not hold the result against the source's own forward pass.
+    #[arg(long)]
+    no_check: bool,
+
+    /// Replace what is there.
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum PrecisionName {
+    #[default]
+    Fp16,
+    Fp32,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    Format::of(&args.output)?;
+    if !args.force && args.output.symlink_metadata().is_ok() {
+        let exists = Error::new(format!("{} exists", args.output.display()));
+        return Err(exists.hint("take another name, or let it be replaced with --force"));
+    }
+    let load = LoadOptions {
+        interrupt: Interrupts::install(false)?.into(),
+        ..LoadOptions::default()
+    };
+    let made = device::scoped(|| args.job().run(&args.source, &load))?;
+    load.interrupt.check()?;
+    made.save(&args.output)?;
+    let terminal = Terminal::new();
+    if !made.stored.is_empty() {
+        terminal.display(&Display::Table(stored_weights(&made.stored, "")?));
+    }
+    if let Some(found) = &made.comparison {
+        terminal.display(&Display::Table(found.table()?));
+    }
+    let model = Model::Program(Bundle::clone(made.model.bundle()?));
+    terminal.display(&Display::Table(card(&model, &args.output)?));
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Args {
+    fn job(&self) -> Job {
+        let options = ConvertOptions {
+            precision: match self.precision {
+                PrecisionName::Fp16 => Precision::Fp16,
+                PrecisionName::Fp32 => Precision::Fp32,
+            },
+            context: self.context,
+            batch: self.batch,
+            fixed: self.fixed,
+            stateful: self.stateful,
+        };
+        Job {
+            options,
+            compression: self.quantize.map(Into::into),
+            check: !self.no_check,
+        }
+    }
+}
