@@ -30,7 +30,8 @@ pub struct Converted {
     pub stored: Vec<StoredWeight>,
     /// The source (a) against the result (b).
     pub comparison: Option<Comparison>,
-    companions: Companions,
+    /// Files that are put into the bundle.
+    pub companions: Companions,
 }
 
 /// Tokens that a check compares.

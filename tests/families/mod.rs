@@ -1,6 +1,8 @@
 //! Conversion: tiny checkpoints of every family against the logits that transformers gives for them (see
 //! `fixtures/families/make.py`).
 
+mod jobs;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
