@@ -14,7 +14,7 @@
 //!  4  feedback
 //!  3  convert → models → generate, objectives, optim
 //!  2  engine {portable, apple}    graph    verify
-//!  1  package → weights, mil    data, chat → tokenizer    report    runs
+//!  1  package → weights, mil    data, chat → tokenizer    hub → report    runs
 //!  0  numeric, files → diag
 //! ```
 
@@ -24,6 +24,7 @@ pub mod numeric;
 
 pub mod chat;
 pub mod data;
+pub mod hub;
 pub mod mil;
 pub mod package;
 pub mod report;

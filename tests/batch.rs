@@ -205,6 +205,7 @@ fn a_model_that_needs_its_rows_apart_says_so_once() {
         interrupt: Arc::default(),
         clock: Arc::new(StillClock),
         provenance: Provenance::default(),
+        hub: None,
     });
     let code = "let m = load(\"noise.mlpackage\"); \
         for i in 0..2 { m.generate([\"the soup\", \"the tea was\"], #{max_new_tokens: 2}); } print(m.card());";

@@ -7,6 +7,7 @@ mod decoding;
 mod engine;
 mod examples;
 mod families;
+mod fetch;
 mod formats;
 mod fuzz;
 mod gradients;

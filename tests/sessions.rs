@@ -47,6 +47,7 @@ fn played(document: &str, folder: &Path) -> String {
         interrupt: Arc::new(AtomicBool::new(false)),
         clock: Arc::new(StillClock),
         provenance: Provenance::default(),
+        hub: None,
     });
     let mut text = String::new();
     let mut lines = document.lines().peekable();

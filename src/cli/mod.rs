@@ -11,6 +11,7 @@ mod bench;
 mod compile;
 mod convert;
 mod drawing;
+mod fetch;
 mod git;
 mod inspect;
 mod interrupts;
@@ -87,6 +88,8 @@ enum Command {
     Bench(bench::Args),
     /// Predict for another program: a request a line, an answer a line.
     Serve(serve::Args),
+    /// Fetch a model of the Hugging Face hub into its cache.
+    Fetch(fetch::Args),
     /// Compile a Core ML model: .mlmodelc from .mlpackage or .mlmodel.
     Compile(compile::Args),
     /// Make a Core ML model of a Hugging Face folder or a GGUF file.
@@ -127,6 +130,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Predict(args) => predict::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Serve(args) => serve::run(args),
+            Command::Fetch(args) => fetch::run(args),
             Command::Compile(args) => compile::run(&args),
             Command::Convert(args) => convert::run(&args),
             Command::Quantize(args) => quantize::run(&args),
@@ -148,6 +152,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             script: cli.script.clone().filter(|path| path.as_os_str() != "-"),
             git: Some(git::commit),
         },
+        hub: fetch::settings(),
     });
     let task = match (cli.code, cli.script) {
         (Some(code), _) => Some(batch::Task::Code(code)),

@@ -12,6 +12,7 @@ use super::provenance::{OpenRuns, Provenance};
 use super::registry::Registry;
 use super::sink::{Event, Progress, Sink};
 use crate::diag::{Context as _, Error, Result};
+use crate::hub;
 use crate::numeric::Rng;
 use crate::report::Display;
 use crate::runs::Run;
@@ -53,6 +54,8 @@ pub struct Setup {
     pub interrupt: Arc<AtomicBool>,
     pub clock: Arc<dyn Clock>,
     pub provenance: Provenance,
+    /// The Hugging Face hub, if there is a place for what comes from it.
+    pub hub: Option<hub::Settings>,
 }
 
 /// A shared handle on the world around a script.
@@ -70,6 +73,7 @@ struct Inner {
     exit: Mutex<Option<i32>>,
     read: Mutex<Vec<PathBuf>>,
     provenance: Provenance,
+    hub: Option<hub::Settings>,
     runs: OpenRuns,
     progress: AtomicU64,
     /// What an interrupted function had done so far.
@@ -102,6 +106,7 @@ impl Host {
             exit: Mutex::new(None),
             read: Mutex::new(Vec::new()),
             provenance: setup.provenance,
+            hub: setup.hub,
             runs: OpenRuns::default(),
             progress: AtomicU64::new(0),
             unfinished: Mutex::new(None),
@@ -193,6 +198,16 @@ impl Host {
     /// Every file read so far, in the order of first use.
     pub fn files_read(&self) -> Vec<PathBuf> {
         lock(&self.0.read).clone()
+    }
+
+    /// The Hugging Face hub.
+    ///
+    /// # Errors
+    /// The shell has no place for what comes from it.
+    pub fn hub(&self) -> Result<&hub::Settings> {
+        self.0.hub.as_ref().ok_or_else(|| {
+            Error::new("there is no place for models of the hub").hint("set HF_HOME to a folder")
+        })
     }
 
     pub(super) fn provenance(&self) -> &Provenance {

@@ -10,6 +10,7 @@ mod conversion;
 mod evaluation;
 mod files;
 mod graphs;
+mod hub;
 mod judges;
 mod likelihood;
 mod logits;
@@ -31,6 +32,7 @@ mod writing;
 pub(super) const TOPICS: &[Topic] = &[
     basics::TOPIC,
     models::TOPIC,
+    hub::TOPIC,
     bundles::TOPIC,
     chat::TOPIC,
     logits::TOPIC,

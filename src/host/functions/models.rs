@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rhai::{Array, Dynamic};
 
+use super::hub::or_fetch;
 use super::logits::Logits;
 use super::samples::{PROMPTS, Prompts, from_rollouts};
 use super::sampling::{SAMPLING, sampling};
@@ -189,7 +190,9 @@ fn load(call: &mut Call) -> Result<Model> {
     }
     let path: PathBuf = call.get("path")?;
     call.host.note_read(&path);
-    Ok(Model(Arc::new(CoreMLModelWrapper::load(&path, &options)?)))
+    let model = CoreMLModelWrapper::load(&path, &options);
+    let model = model.map_err(|error| or_fetch(error, &name, &path))?;
+    Ok(Model(Arc::new(model)))
 }
 
 fn card(model: &CoreMLModelWrapper) -> Result<Table> {

@@ -88,6 +88,7 @@ fn eval(code: &str) -> String {
         interrupt: Arc::new(AtomicBool::new(false)),
         clock: Arc::new(StillClock),
         provenance: Provenance::default(),
+        hub: None,
     });
     let mut engine = engine::build(&host);
     let topic = Topic {

@@ -35,6 +35,7 @@ impl Bench {
             interrupt: Arc::new(AtomicBool::new(false)),
             clock: Arc::new(StillClock),
             provenance: Provenance::default(),
+            hub: None,
         });
         Self {
             session,
