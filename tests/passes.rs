@@ -193,3 +193,59 @@ fn same(path: &Path) {
         );
     }
 }
+
+/// Reads a state before and after writing a row of it; `old` and the row `seen` of it outlive the write.
+const STATES: &str = "program(1.3)\n{ func main<ios18>(state<tensor<fp32, [2, 4, 3]>> s, \
+    tensor<fp32, [1, 1, 3]> x, tensor<int32, [3]> begin, tensor<int32, [3]> end) { \
+    tensor<fp32, [2, 4, 3]> r = read_state(input = s); \
+    tensor<fp32, [2, 4, 3]> u = slice_update(x = r, update = x, begin = begin, end = end); \
+    write_state(data = u, input = s); \
+    tensor<fp32, [2, 4, 3]> old = read_state(input = s); \
+    tensor<fp32, [1, 4, 3]> seen = slice_by_index(x = old, begin = tensor<int32, [3]>([1, 0, 0]), \
+        end = tensor<int32, [3]>([2, 4, 3])); \
+    tensor<fp32, [1, 1, 3]> y = mul(x = x, y = fp32(10.0)); \
+    tensor<fp32, [2, 4, 3]> r2 = read_state(input = s); \
+    tensor<fp32, [2, 4, 3]> u2 = slice_update(x = r2, update = y, begin = begin, end = end); \
+    write_state(data = u2, input = s); \
+    tensor<fp32, [2, 4, 3]> after = read_state(input = s); \
+    tensor<fp32, [2, 4, 3]> out = sub(x = after, y = HELD); \
+    } -> (out); }";
+
+/// Copies of states go their own ways, and values read before a write stay what they were.
+#[test]
+fn states_written_in_place_are_as_those_written_whole() {
+    for held in ["fp32(1.0)", "old", "seen"] {
+        let (program, _) = text::parse(&STATES.replace("HELD", held), "states").unwrap();
+        let description = Description::from_program(&program).unwrap();
+        let bundle = Arc::new(Bundle::new(program, description));
+        let outputs = |passes: &Passes| {
+            let engine = engine(&bundle, Precision::F32, passes);
+            let mut states = vec![engine.new_state("main").unwrap()];
+            let mut outputs = Vec::new();
+            for step in 0..8 {
+                if step % 3 == 2 {
+                    let fork = states[0].fork().unwrap().unwrap();
+                    states.push(fork);
+                }
+                for (i, state) in states.iter_mut().enumerate() {
+                    let (at, value) = ((step + i) as i32, (step * 5 + i) as f32);
+                    let ints = |a: [i32; 3]| Array::from_i32(vec![3], &a).unwrap();
+                    let x = Array::from_f32(vec![1, 1, 3], &[value, -value, 0.5]).unwrap();
+                    let inputs = Features::from([
+                        ("x".to_owned(), x),
+                        ("begin".to_owned(), ints([at % 2, at % 4, 0])),
+                        ("end".to_owned(), ints([at % 2 + 1, at % 4 + 1, 3])),
+                    ]);
+                    let out = engine.predict("main", &inputs, Some(&mut **state)).unwrap();
+                    outputs.push((out["out"].to_f32s(), state.read("s").unwrap().to_f32s()));
+                }
+            }
+            (outputs, engine.name())
+        };
+        assert_eq!(
+            outputs(&Passes::none()),
+            outputs(&Passes::default()),
+            "{held}"
+        );
+    }
+}

@@ -61,7 +61,7 @@ pub(super) struct Opening {
     #[arg(long, default_value = "f32", help = PRECISIONS)]
     precision: Precision,
 
-    /// What the portable engine fuses: rms_norm, rotary, silu_mul, attention, packed, packed_rows, joined by `+`; all, none.
+    /// What the portable engine fuses: rms_norm, rotary, silu_mul, attention, packed, packed_rows, update_state, joined by `+`; all, none.
     #[arg(long, default_value = "all")]
     passes: Passes,
 

@@ -42,7 +42,6 @@ use crate::numeric::{Array, DType};
 use crate::package::{Bundle, Description, FeatureKind, FunctionDescription};
 use constants::Keep;
 use execute::{Draws, Scope};
-use kernels::Packed;
 use plan::Plan;
 use schedule::Schedule;
 use watch::Watch;
@@ -104,26 +103,6 @@ impl Default for Options {
     }
 }
 
-impl Options {
-    fn schedule(&self, plan: &Plan, overrides: &BTreeSet<String>) -> Result<Schedule> {
-        Schedule::fused(plan, overrides, &self.passes_here())
-    }
-
-    /// A schedule in which the operations of attention stay apart.
-    fn incremental(&self, plan: &Plan, overrides: &BTreeSet<String>) -> Result<Schedule> {
-        Schedule::fused(plan, overrides, &self.passes_here().spelling_attention())
-    }
-
-    /// The passes that hold at this precision, and that this device has kernels for.
-    fn passes_here(&self) -> Passes {
-        match self.precision {
-            Precision::Faithful => Passes::none(),
-            Precision::F32 if self.device.is_cpu() && Packed::available() => self.passes.clone(),
-            _ => self.passes.unpacked(),
-        }
-    }
-}
-
 /// A program that is ready to run on candle.
 pub struct Portable {
     bundle: Arc<Bundle>,
@@ -135,6 +114,8 @@ pub struct Portable {
 struct Function {
     plan: Arc<Plan>,
     schedule: Schedule,
+    /// For a single example of a function with states.
+    single: Option<Schedule>,
     apart: Apart,
 }
 
@@ -163,6 +144,7 @@ impl Portable {
             plans.insert(
                 name.clone(),
                 Function {
+                    single: options.single(&plan)?,
                     plan: Arc::new(plan),
                     schedule,
                     apart: Apart::default(),
@@ -390,7 +372,13 @@ impl Engine for Portable {
         inputs: &Features,
         state: Option<&mut dyn State>,
     ) -> Result<Features> {
-        let Function { plan, schedule, .. } = self.function(function)?;
+        let Function {
+            plan,
+            schedule,
+            single,
+            ..
+        } = self.function(function)?;
+        let schedule = single.as_ref().unwrap_or(schedule);
         let described = self.bundle.description.function(function)?;
         let values = self.values(described, plan, inputs)?;
         let mut fresh;

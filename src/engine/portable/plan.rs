@@ -34,6 +34,9 @@ pub enum Action {
     Op(&'static Op),
 }
 
+/// The name of the fused operation that writes a part of a state.
+pub const UPDATE_STATE: &str = "update_state";
+
 /// One operation of the plan.
 pub struct Step {
     pub action: Action,
@@ -127,7 +130,7 @@ impl Step {
 
     /// Whether the step, or one of its blocks, writes a state.
     pub fn writes(&self) -> bool {
-        let own = matches!(self.action, Action::Op(op) if op.name == "write_state");
+        let own = matches!(self.action, Action::Op(op) if matches!(op.name, "write_state" | UPDATE_STATE));
         own || self.blocks.iter().flat_map(|b| &b.steps).any(Step::writes)
     }
 
@@ -135,7 +138,8 @@ impl Step {
     pub fn has_effect(&self) -> bool {
         let own = match self.action {
             Action::Op(op) => {
-                matches!(op.name, "write_state" | "read_state") || op.name.starts_with("random_")
+                matches!(op.name, "write_state" | "read_state" | UPDATE_STATE)
+                    || op.name.starts_with("random_")
             }
             Action::Constant(_) => false,
         };

@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::Tensor;
 
+use super::kernels::Packed;
 use super::passes::{Pack, Passes, fuse};
 use super::plan::{Action, Plan, Step};
 use super::value::Value;
+use super::{Options, Precision};
 use crate::diag::{Error, Result};
 use crate::fail;
+use crate::mil;
 
 /// Which values of a plan are given from outside, and what then remains to run.
 pub struct Schedule {
@@ -165,4 +168,45 @@ fn varying_slots(plan: &Plan, given: &BTreeSet<usize>) -> BTreeSet<usize> {
         }
     }
     varying
+}
+
+impl Options {
+    pub(super) fn schedule(&self, plan: &Plan, overrides: &BTreeSet<String>) -> Result<Schedule> {
+        Schedule::fused(plan, overrides, &self.passes_here().writing_states_whole())
+    }
+
+    /// A schedule for single examples without gradients, in which states are written in place.
+    pub(super) fn single(&self, plan: &Plan) -> Result<Option<Schedule>> {
+        let stateful = plan
+            .inputs
+            .iter()
+            .any(|input| matches!(input.ty, mil::Type::State(_)));
+        let schedule = || Schedule::fused(plan, &BTreeSet::new(), &self.passes_here());
+        stateful.then(schedule).transpose()
+    }
+
+    /// A schedule in which the operations of attention stay apart.
+    pub(super) fn incremental(
+        &self,
+        plan: &Plan,
+        overrides: &BTreeSet<String>,
+    ) -> Result<Schedule> {
+        Schedule::fused(
+            plan,
+            overrides,
+            &self
+                .passes_here()
+                .spelling_attention()
+                .writing_states_whole(),
+        )
+    }
+
+    /// The passes that hold at this precision, and that this device has kernels for.
+    fn passes_here(&self) -> Passes {
+        match self.precision {
+            Precision::Faithful => Passes::none(),
+            Precision::F32 if self.device.is_cpu() && Packed::available() => self.passes.clone(),
+            _ => self.passes.unpacked(),
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! State buffers (KV caches) of a function: named, zero-filled at first, written by the program.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::{DType as Candle, Device, Tensor};
 
@@ -15,10 +16,23 @@ use crate::numeric::{Array, DType};
 
 /// The buffers of one conversation, or of several that run together: then each buffer has a leading axis
 /// with an entry for each.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct States {
     buffers: BTreeMap<String, (DType, Tensor)>,
     examples: Option<usize>,
+    /// Buffers that no copy of these states shares, so that they may be written in place.
+    own: Mutex<BTreeSet<String>>,
+}
+
+impl Clone for States {
+    fn clone(&self) -> Self {
+        self.owned().clear();
+        Self {
+            buffers: self.buffers.clone(),
+            examples: self.examples,
+            own: Mutex::default(),
+        }
+    }
 }
 
 impl States {
@@ -48,7 +62,7 @@ impl States {
         }
         Ok(Self {
             buffers,
-            examples: None,
+            ..Self::default()
         })
     }
 
@@ -71,6 +85,7 @@ impl States {
         Ok(Self {
             buffers,
             examples: Some(examples.len()),
+            ..Self::default()
         })
     }
 
@@ -82,9 +97,10 @@ impl States {
         let part = |(name, (dtype, tensor)): (&String, &(DType, Tensor))| {
             Ok((name.clone(), (*dtype, tensor.get(i)?)))
         };
+        self.owned().clear();
         Ok(Self {
             buffers: self.buffers.iter().map(part).collect::<Result<_>>()?,
-            examples: None,
+            ..Self::default()
         })
     }
 
@@ -99,6 +115,7 @@ impl States {
 
     /// The same buffers, floats as `float`.
     pub fn computing_in(&self, float: Candle) -> Result<Self> {
+        self.owned().clear();
         let buffers = self.buffers.iter().map(|(name, (dtype, tensor))| {
             let tensor = match dtype.is_float() {
                 true => tensor.to_dtype(float)?,
@@ -109,6 +126,7 @@ impl States {
         Ok(Self {
             buffers: buffers.collect::<Result<_>>()?,
             examples: self.examples,
+            ..Self::default()
         })
     }
 
@@ -122,6 +140,7 @@ impl States {
 
     /// Replaces a buffer; the shape must stay.
     pub fn set(&mut self, name: &str, tensor: Tensor) -> Result<()> {
+        self.owned().remove(name);
         match self.buffers.get_mut(name) {
             Some((_, old)) if old.shape() == tensor.shape() => {
                 *old = tensor;
@@ -136,6 +155,22 @@ impl States {
             }
             None => Err(self.unknown(name)),
         }
+    }
+
+    /// Whether no copy of these states shares a buffer.
+    pub(super) fn owns(&self, name: &str) -> bool {
+        self.owned().contains(name)
+    }
+
+    /// Replaces a buffer by one that nobody else has.
+    pub(super) fn set_own(&mut self, name: &str, tensor: Tensor) -> Result<()> {
+        self.set(name, tensor)?;
+        self.owned().insert(name.to_owned());
+        Ok(())
+    }
+
+    fn owned(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unknown(&self, name: &str) -> Error {

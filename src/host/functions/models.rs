@@ -70,7 +70,7 @@ const LOAD: &[Key] = &[
     Key::optional(
         "passes",
         Kind::Array,
-        "What the portable engine fuses: rms_norm, rotary, silu_mul, attention, packed, packed_rows; all of it if left out.",
+        "What the portable engine fuses: rms_norm, rotary, silu_mul, attention, packed, packed_rows, update_state; all of it if left out.",
     ),
     Key::text(
         "compute_units",

@@ -40,12 +40,11 @@ pub(super) fn of(
     let capacity = capacity(own, &steps)?;
     let names: Vec<&str> = own.states.iter().map(|state| state.name.as_str()).collect();
     let functions: Vec<&str> = steps.iter().map(|step| step.function.as_str()).collect();
-    let whole = match steps.as_slice() {
-        [step] if step.ids.length().least == 1 && step.ids.length().most > 1 => {
-            Whole::of(own, window).ok()
-        }
-        _ => None,
-    };
+    // On fresh states it is as if it had none.
+    let whole = (steps.iter())
+        .find(|step| step.function == function)
+        .filter(|step| step.ids.length().least == 1 && step.ids.length().most > 1)
+        .and_then(|_| Whole::of(own, window).ok());
     Ok(Cached {
         told: format!("states {} in {}", names.join(", "), functions.join(", ")),
         keeper: Box::new(States {

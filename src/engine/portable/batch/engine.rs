@@ -104,6 +104,7 @@ impl Portable {
             plan,
             schedule,
             apart,
+            ..
         } = self.function(function)?;
         let value = |name: &str, array: &Array| input(plan, &self.options, name, array.clone());
         let lanes = Lane::of_features(examples, value)?;

@@ -29,7 +29,7 @@ mod recurrent;
 mod reduction;
 mod scatter_gather;
 pub(super) mod shapes;
-mod slicing;
+pub(super) mod slicing;
 mod state;
 mod tensor_operation;
 mod tensor_transformation;

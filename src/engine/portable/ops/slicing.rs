@@ -1,6 +1,6 @@
 //! Parts of tensors, read and replaced.
 
-use candle_core::{Device, Tensor};
+use candle_core::{CpuStorage, Device, InplaceOp2, Layout, Tensor};
 
 use super::indexing::{pick, positions};
 use super::{Op, one, sample, shapes, smooth};
@@ -237,34 +237,129 @@ fn kept(ranges: &[Range]) -> Vec<usize> {
 }
 
 fn slice_update(call: &Call, _: &mut Ctx) -> Result<Vec<Value>> {
-    let (x, update) = (call.tensor("x")?, call.tensor("update")?);
-    let ranges = ranges(call, x.dims())?;
-    if update.dims() != kept(&ranges) {
-        fail!(
-            "\"update\" has shape {:?}, the slice has {:?}",
-            update.dims(),
-            kept(&ranges)
-        );
+    let x = call.tensor("x")?;
+    one(Update::of(call, x.dims())?.made(x)?)
+}
+
+/// What `slice_update` puts into a tensor, and where.
+pub(in crate::engine::portable) struct Update {
+    ranges: Vec<Range>,
+    /// With all axes.
+    values: Tensor,
+}
+
+impl Update {
+    /// From the parameters `update`, `begin`, `end`, … for a tensor of `dims`.
+    pub fn of(call: &Call, dims: &[usize]) -> Result<Self> {
+        let update = call.tensor("update")?;
+        let ranges = ranges(call, dims)?;
+        if update.dims() != kept(&ranges) {
+            fail!(
+                "\"update\" has shape {:?}, the slice has {:?}",
+                update.dims(),
+                kept(&ranges)
+            );
+        }
+        let full: Vec<usize> = ranges.iter().map(|r| r.count).collect();
+        Ok(Self {
+            values: update.reshape(full)?,
+            ranges,
+        })
     }
-    let full: Vec<usize> = ranges.iter().map(|r| r.count).collect();
-    let update = update.reshape(full)?;
-    if ranges.iter().all(|r| r.step == 1) {
-        return one(replaced(x, &update, &ranges, 0)?);
+
+    /// `x` with the values in their places.
+    pub fn made(&self, x: &Tensor) -> Result<Tensor> {
+        let (ranges, update) = (&self.ranges, &self.values);
+        if ranges.iter().all(|r| r.step == 1) {
+            return replaced(x, update, ranges, 0);
+        }
+        // Strided: element by element out of the two laid end to end.
+        let mut source: Vec<i64> = (0..x.elem_count() as i64).collect();
+        let strides = shapes::strides(x.dims());
+        let targets = positions(update.dims(), |at| {
+            let places = at.iter().zip(ranges).zip(&strides);
+            places
+                .map(|((i, r), s)| (r.start as i64 + *i as i64 * r.step) as usize * s)
+                .sum()
+        });
+        for (i, target) in targets.iter().enumerate() {
+            source[*target as usize] = (x.elem_count() + i) as i64;
+        }
+        let both = [x.contiguous()?.flatten_all()?, update.flatten_all()?];
+        pick(&Tensor::cat(&both, 0)?, source, x.dims())
     }
-    // Strided: element by element out of the two laid end to end.
-    let mut source: Vec<i64> = (0..x.elem_count() as i64).collect();
-    let strides = shapes::strides(x.dims());
-    let targets = positions(update.dims(), |at| {
-        let places = at.iter().zip(&ranges).zip(&strides);
-        places
-            .map(|((i, r), s)| (r.start as i64 + *i as i64 * r.step) as usize * s)
-            .sum()
-    });
-    for (i, target) in targets.iter().enumerate() {
-        source[*target as usize] = (x.elem_count() + i) as i64;
+
+    /// Whether [`made`](Self::made) gives a tensor that nothing else can share.
+    pub fn makes_anew(&self, dims: &[usize]) -> bool {
+        !self
+            .ranges
+            .iter()
+            .zip(dims)
+            .all(|(range, extent)| range.is_whole(*extent))
     }
-    let both = [x.contiguous()?.flatten_all()?, update.flatten_all()?];
-    one(pick(&Tensor::cat(&both, 0)?, source, x.dims())?)
+
+    /// Writes the values into `x` itself; `false` where that can't be done. Whoever shares `x` sees them.
+    pub fn write(&self, x: &Tensor) -> Result<bool> {
+        let steps = self.ranges.iter().all(|r| r.step == 1);
+        let alike = x.dtype() == self.values.dtype() && x.dtype() == candle_core::DType::F32;
+        if !steps || !alike || !x.device().is_cpu() || !x.is_contiguous() {
+            return Ok(false);
+        }
+        let blocks = Blocks {
+            strides: shapes::strides(x.dims()),
+            dims: x.dims().to_vec(),
+            ranges: self.ranges.clone(),
+        };
+        x.inplace_op2(&self.values.contiguous()?, &blocks)?;
+        Ok(true)
+    }
+}
+
+/// Copies a block into its place.
+struct Blocks {
+    ranges: Vec<Range>,
+    dims: Vec<usize>,
+    strides: Vec<usize>,
+}
+
+impl Blocks {
+    /// Writes from `axis` on into `to`, and gives what is left of `from`.
+    fn copy<'f>(&self, axis: usize, to: &mut [f32], from: &'f [f32]) -> &'f [f32] {
+        let (range, stride) = (self.ranges[axis], self.strides[axis]);
+        let inner = self.ranges.iter().zip(&self.dims).skip(axis + 1);
+        if { inner }.all(|(range, extent)| range.is_whole(*extent)) {
+            let (now, rest) = from.split_at(range.count * stride);
+            to[range.start * stride..][..now.len()].copy_from_slice(now);
+            return rest;
+        }
+        let entries = range.start..range.start + range.count;
+        entries.fold(from, |from, i| {
+            self.copy(axis + 1, &mut to[i * stride..][..stride], from)
+        })
+    }
+}
+
+impl InplaceOp2 for Blocks {
+    fn name(&self) -> &'static str {
+        "update_state"
+    }
+
+    fn cpu_fwd(
+        &self,
+        to: &mut CpuStorage,
+        place: &Layout,
+        from: &CpuStorage,
+        source: &Layout,
+    ) -> candle_core::Result<()> {
+        let (CpuStorage::F32(to), CpuStorage::F32(from)) = (to, from) else {
+            candle_core::bail!("a state of another type than its update");
+        };
+        if !self.ranges.is_empty() {
+            let to = &mut to[place.start_offset()..];
+            self.copy(0, to, &from[source.start_offset()..]);
+        }
+        Ok(())
+    }
 }
 
 /// `x` with the block `ranges` replaced by `update`: what stands before, the inner part, what follows.

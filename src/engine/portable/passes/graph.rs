@@ -77,6 +77,16 @@ impl<'a> Graph<'a> {
         (!self.given.contains(&slot)).then_some(step)
     }
 
+    /// Whether another step writes `state` after `read` and before `write`.
+    pub fn writes_between(&self, read: &Step, write: &Step, state: &Source) -> bool {
+        let steps = self.plan.block.steps.iter();
+        let between = steps
+            .skip_while(|step| !std::ptr::eq(*step, read))
+            .take_while(|step| !std::ptr::eq(*step, write));
+        let mut others = between.filter(|step| step.writes());
+        others.any(|step| slot_of(state).is_none_or(|slot| step.reads().contains(&slot)))
+    }
+
     /// The packed form of a constant matrix of floats.
     pub fn pack(&self, source: &Source, turned: bool) -> Option<Source> {
         if let Some(known) = self.packed(source, turned) {
@@ -247,7 +257,7 @@ pub fn setting(value: f64) -> Option<Source> {
     })
 }
 
-fn slot_of(source: &Source) -> Option<usize> {
+pub fn slot_of(source: &Source) -> Option<usize> {
     match source {
         Source::Slot(slot) => Some(*slot),
         Source::Literal { .. } => None,

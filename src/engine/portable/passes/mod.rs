@@ -18,6 +18,7 @@ mod graph;
 mod norm;
 mod packed;
 mod rotary;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +45,7 @@ pub const ALL: &[Pass] = &[
     attention::PASS,
     packed::PASS,
     packed::ROWS_PASS,
+    state::PASS,
 ];
 
 /// Which passes run.
@@ -82,6 +84,13 @@ impl Passes {
     pub fn spelling_attention(&self) -> Self {
         let mut passes = self.clone();
         passes.0.remove(attention::PASS.name);
+        passes
+    }
+
+    /// The same for runs of several examples and for gradients: states are written whole.
+    pub fn writing_states_whole(&self) -> Self {
+        let mut passes = self.clone();
+        passes.0.remove(state::PASS.name);
         passes
     }
 
