@@ -10,6 +10,7 @@ use super::interrupts::Interrupts;
 use crate::convert::{ConvertOptions, Job, Precision, stored_weights};
 use crate::diag::{Error, Result};
 use crate::engine::device;
+use crate::hub::or_fetch;
 use crate::models::{Compression, LoadOptions};
 use crate::package::{Bundle, Format, Model};
 use crate::repl::Terminal;
@@ -75,7 +76,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         interrupt: Interrupts::install(false)?.into(),
         ..LoadOptions::default()
     };
-    let made = device::scoped(|| args.job().run(&args.source, &load))?;
+    let made = device::scoped(|| args.job().run(&args.source, &load));
+    let words = args.source.display().to_string();
+    let made = made.map_err(|error| or_fetch(error, &words, &args.source))?;
     load.interrupt.check()?;
     made.save(&args.output)?;
     let terminal = Terminal::new();

@@ -52,15 +52,15 @@ pub fn draw(scores: &[f64], temperature: f64, rng: &mut Rng) -> u32 {
     let at = match temperature {
         0.0 => scores.iter().position(|s| *s == best),
         _ => {
-            let total: f64 = scores.iter().map(|s| (s - best).exp()).sum();
-            let mut left = rng.uniform() * total;
-            let falls = |s: &f64| {
-                left -= (s - best).exp();
+            let weights: Vec<f64> = scores.iter().map(|s| (s - best).exp()).collect();
+            let mut left = rng.uniform() * weights.iter().sum::<f64>();
+            let falls = |weight: &f64| {
+                left -= weight;
                 left < 0.0
             };
             // Rounding can leave a remainder of 1e-16: the last token that can be drawn takes it.
-            let last = || scores.iter().rposition(|s| *s > f64::NEG_INFINITY);
-            scores.iter().position(falls).or_else(last)
+            let last = || weights.iter().rposition(|weight| *weight > 0.0);
+            weights.iter().position(falls).or_else(last)
         }
     };
     at.unwrap_or(0) as u32

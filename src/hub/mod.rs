@@ -10,7 +10,7 @@ mod settings;
 
 pub use settings::Settings;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -148,8 +148,19 @@ fn repository(wanted: &Wanted, settings: &Settings) -> PathBuf {
         .join(repo.folder_name())
 }
 
+/// The error of opening `path`; where the user's own words for it name a model of the hub, and there is no
+/// such file, with the way there.
+pub fn or_fetch(error: Error, words: &str, path: &Path) -> Error {
+    match is_name(words) && !path.exists() {
+        true => error.hint(format!(
+            "a model of the hub is fetched first: fetch(\"{words}\"), or rlaif-repl fetch {words}"
+        )),
+        false => error,
+    }
+}
+
 /// Whether a text could name a model on the hub: `org/name` in letters, digits, `-`, `_` and `.`.
-pub fn is_name(text: &str) -> bool {
+fn is_name(text: &str) -> bool {
     let part = |part: &str| {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         part.chars().all(plain) && part.starts_with(|c: char| c.is_ascii_alphanumeric())

@@ -6,6 +6,7 @@ use super::models::Model;
 use crate::convert::{ConvertOptions, Job, Precision, stored_weights};
 use crate::diag::{Error, Interrupt, Result};
 use crate::host::{Call, Key, Kind, Topic, function};
+use crate::hub::or_fetch;
 use crate::models::{Compression, LoadOptions};
 use crate::report::Display;
 
@@ -94,7 +95,9 @@ fn convert(call: &mut Call) -> Result<Model> {
         interrupt: Interrupt::from(call.host.interrupt().clone()),
         ..LoadOptions::default()
     };
-    let made = job(call)?.run(&path, &load)?;
+    let words: String = call.get("source")?;
+    let made = job(call)?.run(&path, &load);
+    let made = made.map_err(|error| or_fetch(error, &words, &path))?;
     call.host.check()?;
     if let Some(out) = &out {
         made.save(out)?;

@@ -1,10 +1,8 @@
 //! Models of the Hugging Face hub.
 
-use std::path::Path;
-
-use crate::diag::{Error, Result};
+use crate::diag::Result;
 use crate::host::{Call, Key, Kind, ScriptFn, Topic, function};
-use crate::hub::{Wanted, fetch, is_name};
+use crate::hub::{Wanted, fetch};
 
 pub(super) const TOPIC: Topic = Topic {
     name: "hub",
@@ -50,15 +48,4 @@ fn run(call: &mut Call) -> Result<String> {
         progress.set(step.percent(), step.message());
     })?;
     Ok(folder.display().to_string())
-}
-
-/// The error of opening `path`; where the script's own words for it name a model of the hub, with the way
-/// there.
-pub(super) fn or_fetch(error: Error, name: &str, path: &Path) -> Error {
-    match is_name(name) && !path.exists() {
-        true => error.hint(format!(
-            "a model of the hub is fetched first: fetch(\"{name}\")"
-        )),
-        false => error,
-    }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use rhai::{Array, Dynamic};
 
-use super::hub::or_fetch;
 use super::logits::Logits;
 use super::samples::{PROMPTS, Prompts, from_rollouts};
 use super::sampling::{SAMPLING, sampling};
@@ -18,6 +17,7 @@ use crate::fail;
 use crate::host::{
     Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property,
 };
+use crate::hub::or_fetch;
 use crate::models::{CoreMLModelWrapper, EngineChoice, LoadOptions, embedded};
 use crate::package::{Feature, FeatureKind};
 use crate::report::{Display, Table};
