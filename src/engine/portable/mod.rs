@@ -183,7 +183,10 @@ impl Portable {
 
     /// Fused operations that a prediction of `function` runs, by name, with how many there are.
     pub fn fusions(&self, function: &str) -> Result<BTreeMap<&'static str, usize>> {
-        Ok(self.function(function)?.schedule.fusions())
+        let Function {
+            schedule, single, ..
+        } = self.function(function)?;
+        Ok(single.as_ref().unwrap_or(schedule).fusions())
     }
 
     /// The float weights of `function`: constants (or dense forms of compressed ones) of rank 1 and more

@@ -7,6 +7,7 @@ use candle_core::{DType as Candle, Device, Tensor, Var};
 
 use super::{ALL, Passes};
 use crate::engine::portable::kernels::Packed;
+use crate::engine::portable::plan::UPDATE_STATE;
 use crate::engine::portable::{Options, Portable, Precision, Value};
 use crate::mil;
 use crate::numeric::{DType, Rng};
@@ -226,7 +227,8 @@ fn a_tied_embedding_is_packed_once() {
 
 #[test]
 fn each_pass_has_cases_and_a_name() {
-    for pass in ALL {
+    // Functions with states are no cases: see `updates_of_states_are_found`.
+    for pass in ALL.iter().filter(|pass| pass.name != UPDATE_STATE) {
         // What looks rows up only follows another pass.
         let name = pass.name.trim_end_matches("_rows");
         let cases = CASES.iter().filter(|case| case.name == name);
@@ -255,4 +257,49 @@ fn what_is_given_from_outside_is_not_fused_away() {
     assert_eq!(bound.schedule.fusions().values().sum::<usize>(), 0);
     let faithful = case.engine(Precision::Faithful, Passes::default());
     assert!(faithful.fusions("main").unwrap().is_empty());
+}
+
+/// Where a part of the state as it is goes into it, and nothing else wants the whole.
+#[test]
+fn updates_of_states_are_found() {
+    let update = |from: &str, name: &str| {
+        format!(
+            "tensor<fp32, [4]> {name} = slice_update(x = {from}, update = x, \
+             begin = tensor<int32, [1]>([1]), end = tensor<int32, [1]>([2]));"
+        )
+    };
+    let read = |name: &str| format!("tensor<fp32, [4]> {name} = read_state(input = s);");
+    let write = |name: &str| format!("write_state(data = {name}, input = s);");
+    let check = |body: &[String], out: &str, expected: usize| {
+        let text = format!(
+            "program(1.3)\n{{ func main<ios18>(state<tensor<fp32, [4]>> s, tensor<fp32, [1]> x) \
+             {{ {} }} -> ({out}); }}",
+            body.join(" ")
+        );
+        let (program, _) = mil::text::parse(&text, "states").unwrap();
+        let description = Description::from_program(&program).unwrap();
+        let bundle = Arc::new(Bundle::new(program, description));
+        let engine = Portable::new(bundle, Options::default()).unwrap();
+        let found = engine.fusions("main").unwrap();
+        assert_eq!(
+            found.get(UPDATE_STATE).copied().unwrap_or(0),
+            expected,
+            "{text}"
+        );
+    };
+    check(
+        &[read("r"), update("r", "u"), write("u"), read("y")],
+        "y",
+        1,
+    );
+    check(&[read("r"), update("r", "u"), write("u")], "u", 0);
+    let twice = [
+        read("r"),
+        update("r", "u"),
+        write("u"),
+        update("r", "v"),
+        write("v"),
+    ];
+    check(&[&twice[..], &[read("y")]].concat(), "y", 1);
+    check(&[read("r"), write("r"), read("y")], "y", 0);
 }
