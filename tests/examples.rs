@@ -32,7 +32,12 @@ fn shows(script: &str, args: &[&str], words: &[&str]) {
 
 #[test]
 fn every_example_is_run_here() {
-    let tested = ["judge.rhai", "logits.rhai", "own_reward.rhai"];
+    let tested = [
+        "generate.rhai",
+        "judge.rhai",
+        "logits.rhai",
+        "own_reward.rhai",
+    ];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
@@ -49,6 +54,16 @@ fn logits() {
         &[],
         &["embedded:student", "entropy", "likeliest"],
     );
+}
+
+#[test]
+fn generate() {
+    let words = [
+        "ended by stop, decoding keeps increments",
+        "the same alone: true",
+        "good .",
+    ];
+    shows("examples/generate.rhai", &[], &words);
 }
 
 #[test]

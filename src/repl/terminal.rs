@@ -174,6 +174,8 @@ impl Terminal {
             }
             None => {
                 let tenth = (update.done * 10).checked_div(update.total).unwrap_or(0);
+                // A text that grows is of interest where it can be seen.
+                let tenth = if update.text.is_empty() { tenth } else { 0 };
                 if tenth > work.told || (update.finished && work.told < 10) {
                     work.told = if update.finished { 10 } else { tenth };
                     eprintln!("{}", plain(update));

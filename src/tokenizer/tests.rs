@@ -20,6 +20,12 @@ fn toy() -> Tokenizer {
     train_bpe(&TEXTS, 300, &["<s>", "</s>", "<pad>"]).unwrap()
 }
 
+/// What the vocabulary says that the ids write.
+fn written(tokenizer: &Tokenizer, ids: &[u32]) -> String {
+    let pieces = ids.iter().map(|id| tokenizer.vocabulary().piece(*id));
+    String::from_utf8_lossy(&pieces.collect::<Vec<_>>().concat()).into_owned()
+}
+
 #[test]
 fn any_text_survives() {
     let tokenizer = toy();
@@ -31,6 +37,10 @@ fn any_text_survives() {
             .flat_map(|id| tokenizer.token_bytes(*id).unwrap())
             .collect();
         assert_eq!(bytes, text.as_bytes());
+        assert_eq!(
+            written(&tokenizer, &ids),
+            tokenizer.decode(&ids, true).unwrap()
+        );
     }
     let ids = tokenizer.encode("x</s>y", true).unwrap();
     assert_eq!(ids[1], 1);
@@ -188,6 +198,7 @@ fn smollm2_as_in_python() {
         assert_eq!(got, ids(&case["ids"]), "{text:?}");
         assert_eq!(tokenizer.decode(&got, false).unwrap(), case["decoded"]);
         assert_eq!(tokenizer.decode(&got, true).unwrap(), case["skip"]);
+        assert_eq!(written(&tokenizer, &got), case["skip"].as_str().unwrap());
     }
     let system = "You are a helpful AI assistant named SmolLM, trained by Hugging Face";
     for case in reference["greedy"].as_array().unwrap() {
