@@ -28,7 +28,7 @@ fn functions() -> Vec<ScriptFn> {
             .options(FETCH)
             .returns("string")
             .details("The folder is in the cache of huggingface_hub (HF_HUB_CACHE, HF_HOME); what is there is not fetched again, what was begun goes on. HF_ENDPOINT names another hub, HF_TOKEN opens what is private, HF_HUB_OFFLINE=1 keeps off the network.")
-            .example("try { fetch(\"nobody/nothing\", #{offline: true}); false } catch { true }", "true")
+            .example("try { fetch(\"nobody/nothing\", #{offline: true}) } catch (e) { print(\"never fetched\") }", "never fetched")
             .run(run),
     ]
 }
