@@ -85,7 +85,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     if !made.stored.is_empty() {
         terminal.display(&Display::Table(stored_weights(&made.stored, "")?));
     }
-    if let Some(found) = &made.comparison {
+    if let Some(found) = &made.found {
         terminal.display(&Display::Table(found.table()?));
     }
     let model = Model::Program(Bundle::clone(made.model.bundle()?));

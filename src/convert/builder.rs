@@ -139,6 +139,11 @@ impl Builder {
         self.op(op, name, x.ty.clone(), &[("x", In::Var(x)), ("y", y)])
     }
 
+    /// `x` under another name.
+    pub fn identity(&mut self, name: &str, x: &Var) -> Result<Var> {
+        self.op("identity", name, x.ty.clone(), &[("x", In::Var(x))])
+    }
+
     /// `x` as `dtype`; `x` itself if it is that.
     pub fn cast(&mut self, name: &str, x: &Var, dtype: DType) -> Result<Var> {
         if x.dtype() == dtype {

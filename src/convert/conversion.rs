@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::decoder::{self, Decoder, Layout, Precision};
+use super::decoder::{self, Decoder, Head, Layout, Precision};
 use super::{Checkpoint, families};
 use crate::diag::{Context, Error, Result};
 use crate::package::Bundle;
@@ -28,8 +28,11 @@ pub const CONTEXT: usize = 2048;
 /// Most rows of a call unless another number is asked for.
 pub const BATCH: usize = 64;
 
-/// The language model of `source`, for iOS 18 and macOS 15 on: `input_ids` int32 `[batch, length]` → `logits`
+/// The model of `source`, for iOS 18 and macOS 15 on: `input_ids` int32 `[batch, length]` → `logits`
 /// `[batch, length, vocab]`.
+///
+/// Encoders take `attention_mask` beside the tokens, and perhaps `token_type_ids`, and give `last_hidden_state` with
+/// its mean `embedding`; classifiers, and decoders with a `score`, give `logits` `[batch, classes]`.
 ///
 /// Stateful it has the functions `prefill` and `decode` over the states `keyCache` and `valueCache`: `inputIds`
 /// int32 `[1, length]` and `causalMask` fp16 `[1, 1, length, end]` → `logits` `[1, length, vocab]`, as
@@ -51,7 +54,7 @@ pub fn convert(source: &Checkpoint, options: &ConvertOptions) -> Result<Bundle> 
         stateful: options.stateful,
     };
     let mut bundle = decoder::bundle(&model, source, layout)?;
-    bundle.description.metadata.user = remarks(source);
+    bundle.description.metadata.user = remarks(source, &model);
     Ok(bundle)
 }
 
@@ -70,7 +73,7 @@ fn check_tokenizer(source: &Checkpoint, model: &Decoder) -> Result<()> {
 }
 
 /// What the program's metadata tells of its source; names as Hugging Face's exporters have them.
-fn remarks(source: &Checkpoint) -> BTreeMap<String, String> {
+fn remarks(source: &Checkpoint, model: &Decoder) -> BTreeMap<String, String> {
     let told = [
         ("co.huggingface.exporters.name", "_name_or_path"),
         ("co.huggingface.exporters.architecture", "model_type"),
@@ -82,9 +85,12 @@ fn remarks(source: &Checkpoint) -> BTreeMap<String, String> {
             remarks.insert(name.to_owned(), text.to_owned());
         }
     }
-    remarks.insert(
-        "co.huggingface.exporters.task".to_owned(),
-        "text-generation".to_owned(),
-    );
+    let task = match model.head {
+        Head::Tokens { .. } => "text-generation",
+        Head::Classes { .. } => "text-classification",
+        Head::Hidden => "feature-extraction",
+    };
+    let key = "co.huggingface.exporters.task";
+    remarks.insert(key.to_owned(), task.to_owned());
     remarks
 }

@@ -3,13 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::conversion::{ConvertOptions, convert};
+use super::conversion::{CONTEXT, ConvertOptions, convert};
 use super::decoder::Precision;
+use super::distance::Distance;
+use super::families;
 use super::oracle::Oracle;
 use super::source::{self, Checkpoint};
 use crate::diag::{Context, Error, Result};
 use crate::models::{CompressOptions, CoreMLModelWrapper, LoadOptions, compress};
 use crate::package::{Companions, StoredWeight};
+use crate::report::Table;
 use crate::tokenizer::Tokenizer;
 use crate::verify::{Comparison, SAMPLE, compare};
 
@@ -28,10 +31,36 @@ pub struct Converted {
     pub model: Arc<CoreMLModelWrapper>,
     /// How each weight is stored, the least faithful first, if the matrices were compressed.
     pub stored: Vec<StoredWeight>,
-    /// The source (a) against the result (b).
-    pub comparison: Option<Comparison>,
+    /// The source against the result, if that was asked for.
+    pub found: Option<Found>,
     /// Files that are put into the bundle.
     pub companions: Companions,
+}
+
+/// How far a program is from its source.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// A language model: the logits at each position.
+    Tokens(Comparison),
+    /// An encoder or a classifier.
+    Text(Distance),
+}
+
+impl Found {
+    /// The largest difference, as a part of the largest value.
+    pub fn relative(&self) -> f64 {
+        match self {
+            Found::Tokens(comparison) => comparison.relative(),
+            Found::Text(distance) => distance.relative(),
+        }
+    }
+
+    pub fn table(&self) -> Result<Table> {
+        match self {
+            Found::Tokens(comparison) => comparison.table(),
+            Found::Text(distance) => distance.table(),
+        }
+    }
 }
 
 /// Tokens that a check compares.
@@ -56,14 +85,14 @@ impl Job {
             (model, stored) = (made(bundle)?, weights);
         }
         load.interrupt.check()?;
-        let comparison = match self.check {
+        let found = match self.check {
             true => Some(self.checked(&name, &source, &model)?),
             false => None,
         };
         Ok(Converted {
             model,
             stored,
-            comparison,
+            found,
             companions: companions(&source)?,
         })
     }
@@ -73,8 +102,12 @@ impl Job {
         name: &str,
         source: &Arc<Checkpoint>,
         model: &CoreMLModelWrapper,
-    ) -> Result<Comparison> {
-        let context = model.convention()?.length_max();
+    ) -> Result<Found> {
+        let described = families::describe(source)?;
+        let context = self
+            .options
+            .context
+            .unwrap_or(described.context.min(CONTEXT));
         let length = CHECKED.min(context);
         let oracle = Oracle::new(name, source, context, length)?;
         let row = match model.tokenizer() {
@@ -82,18 +115,23 @@ impl Job {
             Err(_) => (0..oracle.vocab() as u32).cycle().take(length).collect(),
         };
         let row: Vec<u32> = row.into_iter().take(length).collect();
-        let mut progress = |_| model.interrupt().check();
-        let found = compare(&oracle, model, &[row], &mut progress)
-            .context("the check against the source's own forward pass")?;
+        let found = match described.gives_tokens() {
+            true => {
+                let mut progress = |_| model.interrupt().check();
+                compare(&oracle, model, &[row], &mut progress).map(Found::Tokens)
+            }
+            false => Distance::of(&oracle, model, &row).map(Found::Text),
+        };
+        let found = found.context("the check against the source's own forward pass")?;
         let allowed = self.allowed();
         if found.relative() > allowed {
             let message = format!(
-                "the program's logits are {:.1e} of the largest one away from those of its source, expected \
+                "the program's outputs are {:.1e} of the largest one away from those of its source, expected \
                  {allowed:.0e} at most",
                 found.relative()
             );
-            return Err(Error::new(message)
-                .hint("nothing was written; to have it all the same, leave out the check"));
+            let hint = "nothing was written; to have it all the same, leave out the check";
+            return Err(Error::new(message).hint(hint));
         }
         Ok(found)
     }

@@ -3,6 +3,7 @@
 mod builder;
 mod conversion;
 mod decoder;
+mod distance;
 mod families;
 mod job;
 mod llama;
@@ -14,7 +15,8 @@ mod subject;
 pub use builder::{Builder, Var};
 pub use conversion::{BATCH, CONTEXT, ConvertOptions, convert};
 pub use decoder::Precision;
-pub use job::{Converted, Job};
+pub use distance::Distance;
+pub use job::{Converted, Found, Job};
 pub use llama::{Llama, LlamaConfig};
 pub use oracle::Oracle;
 pub use quantize::{Quantized, quantize, stored_weights};

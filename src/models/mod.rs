@@ -11,6 +11,7 @@ mod opened;
 mod parts;
 mod policy;
 mod student;
+mod texts;
 
 pub use compress::{CompressOptions, Compression, compress};
 pub use conventions::{
@@ -22,3 +23,4 @@ pub use embedded::{EMBEDDED, embedded};
 pub use lora::{Adapters, LoraOptions};
 pub use policy::{Policy, Scores};
 pub use student::{StepReport, StudentModel, Trainable};
+pub use texts::text_outputs;

@@ -1,6 +1,7 @@
 //! Conversion: tiny checkpoints of every family against the logits that transformers gives for them (see
 //! `fixtures/families/make.py`).
 
+mod encoders;
 mod jobs;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! What programs of decoders look like from outside.
 //!
-//! Stateless: `input_ids` int32 `[batch, length]` → `logits` `[batch, length, vocab]`.
+//! Stateless: `input_ids` int32 `[batch, length]` → `logits` `[batch, length, vocab]`. Encoders and classifiers take
+//! `attention_mask` beside it, 1 for tokens and 0 for padding on the right, and perhaps `token_type_ids`.
 //!
 //! Stateful, as Apple's Llama and Mistral are and Hugging Face's swift-transformers runs them: `inputIds` int32
 //! `[1, length]` and `causalMask` fp16 `[1, 1, length, end]`, whose columns tell where the tokens stand (the last
@@ -8,7 +9,7 @@
 //! `prefill` takes any number of tokens, `decode` one.
 
 use super::cache::STATE;
-use super::{Decoder, Layout};
+use super::{Decoder, Head, Layout};
 use crate::numeric::DType;
 use crate::package::{
     Description, Feature, FeatureKind, Flexibility, FunctionDescription, Metadata,
@@ -47,20 +48,30 @@ pub(super) fn description(model: &Decoder, layout: &Layout) -> Description {
 
 fn stateless(model: &Decoder, layout: &Layout) -> FunctionDescription {
     let (batch, length) = (layout.batch, layout.context);
+    let input = |name| match layout.fixed {
+        true => array(name, DType::Int32, &[batch, length]),
+        false => ranged(name, DType::Int32, &[batch, length]),
+    };
     let dtype = layout.precision.dtype();
-    let (ids, logits) = match layout.fixed {
-        true => (
-            array("input_ids", DType::Int32, &[batch, length]),
-            array("logits", dtype, &[batch, length, model.vocab]),
-        ),
-        false => (
-            ranged("input_ids", DType::Int32, &[batch, length]),
-            array("logits", dtype, &[]),
-        ),
+    let output = |name, shape: &[usize]| match layout.fixed {
+        true => array(name, dtype, shape),
+        false => array(name, dtype, &[]),
+    };
+    let mut inputs = vec![input("input_ids")];
+    inputs.extend(model.takes_mask().then(|| input("attention_mask")));
+    let types = model.embedding.types.as_ref();
+    inputs.extend(types.map(|_| input("token_type_ids")));
+    let outputs = match &model.head {
+        Head::Tokens { .. } => vec![output("logits", &[batch, length, model.vocab])],
+        Head::Classes { linear, .. } => vec![output("logits", &[batch, linear.outputs])],
+        Head::Hidden => vec![
+            output("last_hidden_state", &[batch, length, model.hidden]),
+            output("embedding", &[batch, model.hidden]),
+        ],
     };
     FunctionDescription {
-        inputs: vec![ids],
-        outputs: vec![logits],
+        inputs,
+        outputs,
         ..FunctionDescription::default()
     }
 }

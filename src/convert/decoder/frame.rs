@@ -2,7 +2,7 @@
 
 use super::cache::Cache;
 use super::tables::{Bounds, Masks, Ropes, Tables};
-use super::{Decoder, Layout};
+use super::{Decoder, Layout, Sight, mask};
 use crate::convert::builder::{Builder, In, Var};
 use crate::diag::Result;
 use crate::mil::{Dim, Type};
@@ -74,15 +74,23 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// For whole rows of tokens `ids`, `[batch, length]`.
-    pub fn whole(b: &mut Builder, model: &Decoder, layout: &Layout, ids: &Var) -> Result<Self> {
+    /// For whole rows of tokens `ids`, `[batch, length]`; `counts` is 1 for those that count, 0 for padding.
+    pub fn whole(
+        b: &mut Builder,
+        (model, layout): (&Decoder, &Layout),
+        (ids, counts): (&Var, Option<&Var>),
+    ) -> Result<Self> {
         let (batch, length) = extents(b, layout, ids)?;
         let span = Span {
             begin: None,
             end: length.clone(),
             length,
         };
-        Self::new(b, (model, layout), (batch, span), None)
+        let given = match counts.filter(|_| model.sight == Sight::Both) {
+            Some(counts) => Some(padding_mask(b, counts, layout.precision.dtype())?),
+            None => None,
+        };
+        Self::new(b, (model, layout), (batch, span), (given.as_ref(), None))
     }
 
     /// For tokens after others that a cache holds: `mask`, `[1, 1, length, end]`, tells by its columns where
@@ -110,7 +118,7 @@ impl Frame {
             end: Extent::Found(end),
         };
         let mask = b.cast("mask_cast", mask, layout.precision.dtype())?;
-        let given = Some((&mask, cache));
+        let given = (Some(&mask), Some(cache));
         Self::new(b, (model, layout), (Extent::Known(1), span), given)
     }
 
@@ -118,10 +126,9 @@ impl Frame {
         b: &mut Builder,
         (model, layout): (&Decoder, &Layout),
         (batch, span): (Extent, Span),
-        given: Option<(&Var, Cache)>,
+        (mask, cache): (Option<&Var>, Option<Cache>),
     ) -> Result<Self> {
         let tables = Tables::store(b, model, layout)?;
-        let mask = given.as_ref().map(|(mask, _)| *mask);
         let (ropes, masks) = tables.present(b, &span, mask)?;
         let (heads, kv, d) = (model.heads, model.kv_heads, model.head_dim);
         let (n, s, all) = (|| batch.part(), || span.length.part(), || span.end.part());
@@ -135,9 +142,26 @@ impl Frame {
             masks,
             batch,
             span,
-            cache: given.map(|(_, cache)| cache),
+            cache,
         })
     }
+}
+
+/// 0 where a key counts, a large negative number elsewhere, `[batch, 1, 1, length]`.
+fn padding_mask(b: &mut Builder, counts: &Var, dtype: DType) -> Result<Var> {
+    let counts = b.cast("counted", counts, dtype)?;
+    let uncounted = b.binary("sub", "uncounted", &counts, In::Float(1.0))?;
+    let hidden = In::Float(-mask::hidden(dtype));
+    let flat = b.binary("mul", "padding", &uncounted, hidden)?;
+    let mut dims = flat.dims().to_vec();
+    dims.splice(1..1, [Dim::Fixed(1); 2]);
+    let inputs = [("x", In::Var(&flat)), ("axes", In::Ints(&[1, 2]))];
+    b.op(
+        "expand_dims",
+        "padding_mask",
+        Type::Tensor { dtype, dims },
+        &inputs,
+    )
 }
 
 fn extents(b: &mut Builder, layout: &Layout, ids: &Var) -> Result<(Extent, Extent)> {

@@ -1,10 +1,12 @@
-//! Decoder-only transformers as plain data, and the writer that makes ML Programs of them.
+//! Transformers as plain data, and the writer that makes ML Programs of them: decoders that give logits of the
+//! next token, and encoders and classifiers, which are the same but for what they see and give.
 //!
 //! A family (`families/`) describes its models with these types; nothing else of a model matters to the
 //! program. Names are those of the checkpoint's weights, without `.weight` and `.bias`.
 
 mod attention;
 mod cache;
+mod classes;
 mod description;
 mod frame;
 mod layout;
@@ -23,7 +25,7 @@ pub use rope::{Rope, Scaling};
 pub(super) use weights::Weights;
 pub use writer::bundle;
 
-/// A decoder-only transformer.
+/// A transformer over tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoder {
     pub vocab: usize,
@@ -37,10 +39,22 @@ pub struct Decoder {
     pub context: usize,
     /// Whether the residual stream outgrows fp16, and is kept in fp32 by fp16 programs.
     pub wide: bool,
+    pub sight: Sight,
     pub embedding: Embedding,
     pub layers: Vec<Layer>,
-    pub norm: Norm,
+    pub norm: Option<Norm>,
     pub head: Head,
+    /// Parts of names of weights that the program has no use for.
+    pub unused: &'static [&'static str],
+}
+
+/// Which positions a token sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// Itself and those before it.
+    Causal,
+    /// All that `attention_mask` counts.
+    Both,
 }
 
 /// How tokens enter.
@@ -51,6 +65,10 @@ pub struct Embedding {
     pub scale: Option<f64>,
     /// Of learned positions `[context, hidden]`, added to the tokens.
     pub positions: Option<String>,
+    /// Of the kinds of tokens `[kinds, hidden]`, added to the tokens.
+    pub types: Option<(String, usize)>,
+    /// Of the sum.
+    pub norm: Option<Norm>,
 }
 
 /// Attention and a feed-forward network, each added to the residual stream.
@@ -64,11 +82,12 @@ pub struct Layer {
     pub parallel: bool,
 }
 
-/// Norms of what goes into a part of a layer, and of what comes out of it.
+/// Norms of what goes into a part of a layer, of what comes out of it, and of its sum with the residual stream.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Norms {
     pub before: Option<Norm>,
     pub after: Option<Norm>,
+    pub sum: Option<Norm>,
 }
 
 /// A norm over the last axis.
@@ -87,6 +106,8 @@ pub enum NormKind {
     RmsPlusOne,
     /// (x − mean(x)) / √(var(x) + ε) · weight + bias (Ba et al. 2016).
     Layer,
+    /// The same without a bias.
+    LayerUnbiased,
 }
 
 /// softmax(scale · q kᵀ + mask) v, by heads.
@@ -101,7 +122,7 @@ pub struct Attention {
     pub qk_norm: Option<QkNorm>,
     /// Absent where a layer knows no positions.
     pub rope: Option<Rope>,
-    /// How many positions a query sees, its own included; all before it if absent.
+    /// How many positions a query sees, its own included, or on either side if it sees both; all if absent.
     pub window: Option<usize>,
     pub scale: f64,
     /// c · tanh(score / c) instead of a score.
@@ -140,6 +161,7 @@ pub enum Activation {
     /// GELU by tanh, `gelu_new` and `gelu_pytorch_tanh`.
     GeluTanh,
     Relu,
+    Tanh,
 }
 
 /// x · weightᵀ + bias.
@@ -181,13 +203,35 @@ pub enum Part {
     },
 }
 
-/// How logits come out.
+/// What comes out.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Head {
-    /// The embedding if absent.
-    pub linear: Option<Linear>,
-    /// c · tanh(logit / c) instead of a logit.
-    pub softcap: Option<f64>,
+pub enum Head {
+    /// `logits` of the next token at each position.
+    Tokens {
+        /// The embedding if absent.
+        linear: Option<Linear>,
+        /// c · tanh(logit / c) instead of a logit.
+        softcap: Option<f64>,
+    },
+    /// `logits` of the classes of the whole text, `[batch, classes]`: linear(norm(activation(dense(x)))).
+    Classes {
+        pool: Pool,
+        dense: Option<(Linear, Activation)>,
+        norm: Option<Norm>,
+        linear: Linear,
+    },
+    /// `last_hidden_state` `[batch, length, hidden]`, and its mean `embedding` `[batch, hidden]`.
+    Hidden,
+}
+
+/// Which position stands for a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pool {
+    First,
+    /// The last one that `attention_mask` counts.
+    Last,
+    /// The mean of those that `attention_mask` counts.
+    Mean,
 }
 
 impl Decoder {
@@ -226,9 +270,39 @@ impl Decoder {
             ".attention.bias",
             ".attention.masked_bias",
         ];
-        let tied = self.head.linear.is_none();
+        let tied = self.head.is_tied() || !self.gives_tokens();
         TABLES.iter().any(|table| name.ends_with(table))
+            || self.unused.iter().any(|part| name.contains(part))
             || (tied && matches!(name, "lm_head.weight" | "embed_out.weight"))
+    }
+
+    /// Whether it is a language model.
+    pub fn gives_tokens(&self) -> bool {
+        matches!(self.head, Head::Tokens { .. })
+    }
+
+    /// Whether it is told which tokens count.
+    fn takes_mask(&self) -> bool {
+        self.sight == Sight::Both || !self.gives_tokens()
+    }
+}
+
+impl Embedding {
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            scale: None,
+            positions: None,
+            types: None,
+            norm: None,
+        }
+    }
+}
+
+impl Head {
+    /// Whether it is the embedding again.
+    pub fn is_tied(&self) -> bool {
+        matches!(self, Head::Tokens { linear: None, .. })
     }
 }
 
@@ -279,14 +353,21 @@ impl Norms {
     pub fn before(norm: Norm) -> Self {
         Self {
             before: Some(norm),
-            after: None,
+            ..Self::default()
         }
     }
 
     pub fn after(norm: Norm) -> Self {
         Self {
-            before: None,
             after: Some(norm),
+            ..Self::default()
+        }
+    }
+
+    pub fn of_sum(norm: Norm) -> Self {
+        Self {
+            sum: Some(norm),
+            ..Self::default()
         }
     }
 }

@@ -12,7 +12,7 @@ impl Writer<'_, '_> {
     pub(super) fn norm(&mut self, norm: &Norm, x: &Var, dtype: DType) -> Result<Var> {
         let label = norm.name.replace('.', "_");
         match norm.kind {
-            NormKind::Layer => self.layer_norm(norm, &label, x, dtype),
+            NormKind::Layer | NormKind::LayerUnbiased => self.layer_norm(norm, &label, x, dtype),
             NormKind::Rms | NormKind::RmsPlusOne => self.rms_norm(norm, &label, x, dtype),
         }
     }
@@ -52,16 +52,21 @@ impl Writer<'_, '_> {
     fn layer_norm(&mut self, norm: &Norm, label: &str, x: &Var, dtype: DType) -> Result<Var> {
         let x = self.b.cast(&format!("{label}_cast"), x, dtype)?;
         let gamma = self.norm_weight(norm, &x, dtype)?;
-        let name = format!("{}.bias", norm.name);
-        let beta = self.weights.stored(&name, &[width(&x)], dtype)?;
-        let beta = self.b.weight(&name, beta);
-        let inputs = [
+        let beta = match norm.kind {
+            NormKind::Layer => {
+                let name = format!("{}.bias", norm.name);
+                let beta = self.weights.stored(&name, &[width(&x)], dtype)?;
+                Some(self.b.weight(&name, beta))
+            }
+            _ => None,
+        };
+        let mut inputs = vec![
             ("x", In::Var(&x)),
             ("axes", In::Ints(&[-1])),
             ("gamma", In::Var(&gamma)),
-            ("beta", In::Var(&beta)),
-            ("epsilon", In::Float(norm.epsilon)),
         ];
+        inputs.extend(beta.as_ref().map(|beta| ("beta", In::Var(beta))));
+        inputs.push(("epsilon", In::Float(norm.epsilon)));
         self.b.op("layer_norm", label, x.ty.clone(), &inputs)
     }
 

@@ -3,7 +3,7 @@
 use super::frame::Span;
 use super::mask;
 use super::rope::Rope;
-use super::{Decoder, Layout};
+use super::{Decoder, Layout, Sight};
 use crate::convert::builder::{Builder, In, Var};
 use crate::diag::Result;
 use crate::fail;
@@ -23,6 +23,9 @@ pub(super) struct Tables {
     /// Whole masks, or the positions that they are computed from.
     masks: Vec<(Option<usize>, Option<Var>)>,
     layout: Layout,
+    /// Whether a mask comes from outside, which hides what does not count or comes later.
+    given: bool,
+    sight: Sight,
 }
 
 impl Tables {
@@ -31,6 +34,8 @@ impl Tables {
             ropes: Vec::new(),
             masks: Vec::new(),
             layout: *layout,
+            given: layout.stateful || model.sight == Sight::Both,
+            sight: model.sight,
         };
         for layer in &model.layers {
             if let Some(rope) = &layer.attention.rope
@@ -59,7 +64,7 @@ impl Tables {
             let table = mask::table(context, window, self.dtype())?;
             return Ok(Some(b.weight("causal_mask", table)));
         }
-        if self.layout.stateful && window.is_none() {
+        if self.given && window.is_none() {
             return Ok(None);
         }
         if let Some(positions) = self.masks.iter().find_map(|(_, known)| known.clone()) {
@@ -75,7 +80,7 @@ impl Tables {
     }
 
     fn is_small(&self) -> bool {
-        self.layout.context <= mask::TABLE && !self.layout.stateful
+        self.layout.context <= mask::TABLE && !self.given
     }
 
     /// What of the tables the tokens of a call use; `given` is a mask that comes from outside.
@@ -112,7 +117,7 @@ impl Tables {
                 (None, Some(positions)) => Some(self.computed(b, *window, positions, span)?),
             };
             let mask = match (own, given) {
-                (Some(own), Some(given)) => b.binary("add", "mask", given, In::Var(&own))?,
+                (Some(own), Some(given)) => self.both(b, &own, given)?,
                 (Some(own), None) => own,
                 (None, Some(given)) => given.clone(),
                 (None, None) => fail!("there is no mask of the window {window:?}"),
@@ -120,6 +125,23 @@ impl Tables {
             masks.push((*window, mask));
         }
         Ok((ropes, masks))
+    }
+
+    /// What hides as much as both masks.
+    fn both(&self, b: &mut Builder, own: &Var, given: &Var) -> Result<Var> {
+        let (&[batch, ..], &[rows, columns]) = (given.dims(), own.dims()) else {
+            fail!(
+                "masks of {:?} and {:?} do not go together",
+                given.dims(),
+                own.dims()
+            );
+        };
+        let ty = Type::Tensor {
+            dtype: self.dtype(),
+            dims: vec![batch, Dim::Fixed(1), rows, columns],
+        };
+        let inputs = [("x", In::Var(given)), ("y", In::Var(own))];
+        b.op("add", "mask", ty, &inputs)
     }
 
     /// The mask of the positions present, from their numbers. A mask that is given hides later ones already.
@@ -142,13 +164,22 @@ impl Tables {
             dims: vec![rows, columns],
         };
         let pair = || [("x", In::Var(&queries)), ("y", In::Var(&keys))];
-        let mut sees = match span.begin {
-            None => Some(b.op("greater_equal", "is_past", square(DType::Bool), &pair())?),
-            Some(_) => None,
+        let mut sees = match self.given {
+            false => Some(b.op("greater_equal", "is_past", square(DType::Bool), &pair())?),
+            true => None,
         };
         if let Some(window) = window {
             let distance = b.op("sub", "distance", square(DType::Int32), &pair())?;
-            let inputs = [("x", In::Var(&distance)), ("y", In::Int(window as i64))];
+            let (distance, limit) = match self.sight {
+                Sight::Causal => (distance, window),
+                // On either side: the square is not beyond that of the window.
+                Sight::Both => {
+                    let square =
+                        b.binary("mul", "distance_square", &distance, In::Var(&distance))?;
+                    (square, window * window + 1)
+                }
+            };
+            let inputs = [("x", In::Var(&distance)), ("y", In::Int(limit as i64))];
             let near = b.op("less", "is_near", square(DType::Bool), &inputs)?;
             sees = Some(match sees {
                 Some(past) => b.binary("logical_and", "is_seen", &past, In::Var(&near))?,

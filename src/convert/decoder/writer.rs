@@ -5,7 +5,7 @@ use super::description::{description, functions, state_shape};
 use super::frame::Frame;
 use super::tables::slice;
 use super::weights::Weights;
-use super::{Activation, Decoder, FeedForward, Layer, Layout, Linear, Norm};
+use super::{Activation, Decoder, FeedForward, Head, Layer, Layout, Linear, Norm};
 use crate::convert::Checkpoint;
 use crate::convert::builder::{Builder, In, Var};
 use crate::diag::Result;
@@ -28,6 +28,9 @@ pub fn bundle(model: &Decoder, source: &Checkpoint, layout: Layout) -> Result<Bu
     }
     if layout.batch == 0 {
         fail!("a program takes one row at least");
+    }
+    if layout.stateful && model.takes_mask() {
+        fail!("only language models keep keys and values in states");
     }
     if layout.stateful && (layout.batch != 1 || layout.fixed) {
         fail!("a stateful program takes one row of any length");
@@ -54,6 +57,14 @@ pub(super) struct Writer<'a, 's> {
     pub b: Builder,
 }
 
+/// What a program takes.
+struct Entering {
+    ids: Var,
+    /// 1 for tokens that count, 0 for padding.
+    counts: Option<Var>,
+    types: Option<Var>,
+}
+
 impl<'a, 's> Writer<'a, 's> {
     fn stateless(
         model: &'a Decoder,
@@ -66,13 +77,19 @@ impl<'a, 's> Writer<'a, 's> {
             false if layout.batch == 1 => (Dim::Fixed(1), Dim::Unknown),
             false => (Dim::Unknown, Dim::Unknown),
         };
-        let ids = Type::Tensor {
+        let ty = Type::Tensor {
             dtype: DType::Int32,
             dims: vec![batch, length],
         };
-        let ids = b.input("input_ids", ids);
-        let frame = Frame::whole(&mut b, model, &layout, &ids)?;
-        Self::finish(b, (model, weights, layout), frame, &ids)
+        let mut input = |name: &str, is_there: bool| is_there.then(|| b.input(name, ty.clone()));
+        let Some(ids) = input("input_ids", true) else {
+            fail!("a program without tokens");
+        };
+        let counts = input("attention_mask", model.takes_mask());
+        let types = input("token_type_ids", model.embedding.types.is_some());
+        let frame = Frame::whole(&mut b, (model, &layout), (&ids, counts.as_ref()))?;
+        let entering = Entering { ids, counts, types };
+        Self::finish(b, (model, weights, layout), frame, &entering)
     }
 
     /// A function that takes `tokens` of a row, or any number of them, after those of earlier calls.
@@ -97,14 +114,19 @@ impl<'a, 's> Writer<'a, 's> {
         let mask = b.input("causalMask", mask);
         let cache = Cache::declare(&mut b, &state_shape(model, &layout));
         let frame = Frame::after(&mut b, (model, &layout), (&ids, &mask), cache)?;
-        Self::finish(b, (model, weights, layout), frame, &ids)
+        let entering = Entering {
+            ids,
+            counts: None,
+            types: None,
+        };
+        Self::finish(b, (model, weights, layout), frame, &entering)
     }
 
     fn finish(
         b: Builder,
         (model, weights, layout): (&'a Decoder, &'a mut Weights<'s>, Layout),
         frame: Frame,
-        ids: &Var,
+        entering: &Entering,
     ) -> Result<Function> {
         let mut writer = Writer {
             model,
@@ -113,33 +135,50 @@ impl<'a, 's> Writer<'a, 's> {
             frame,
             b,
         };
-        let logits = writer.logits(ids)?;
-        Ok(writer.b.finish("ios18", &[&logits]))
+        let outputs = writer.outputs(entering)?;
+        let outputs: Vec<&Var> = outputs.iter().collect();
+        Ok(writer.b.finish("ios18", &outputs))
     }
 
-    fn logits(&mut self, ids: &Var) -> Result<Var> {
-        let (embedding, mut x) = self.embed(ids)?;
+    fn outputs(&mut self, entering: &Entering) -> Result<Vec<Var>> {
+        let (embedding, mut x) = self.embed(entering)?;
         for (i, layer) in self.model.layers.iter().enumerate() {
             x = self.layer(i, layer, &x)?;
         }
-        let x = self.norm(&self.model.norm, &x, self.dtype())?;
-        let head = &self.model.head;
-        let name = match head.softcap {
+        let x = self.normed(self.model.norm.as_ref(), &x)?;
+        match (&self.model.head, &entering.counts) {
+            (Head::Tokens { linear, softcap }, _) => {
+                let logits = self.logits(&x, &embedding, linear.as_ref(), *softcap)?;
+                Ok(vec![logits])
+            }
+            (head, Some(counts)) => self.whole_text(head, &x, counts),
+            (_, None) => fail!("what sums up a text has to know which tokens count"),
+        }
+    }
+
+    fn logits(
+        &mut self,
+        x: &Var,
+        embedding: &Var,
+        linear: Option<&Linear>,
+        softcap: Option<f64>,
+    ) -> Result<Var> {
+        let name = match softcap {
             Some(_) => "logits_plain",
             None => "logits",
         };
-        let logits = match &head.linear {
-            None => self.b.linear(name, &x, &embedding, None)?,
-            Some(linear) => self.linear_named(name, linear, &x)?,
+        let logits = match linear {
+            None => self.b.linear(name, x, embedding, None)?,
+            Some(linear) => self.linear_named(name, linear, x)?,
         };
-        match head.softcap {
+        match softcap {
             None => Ok(logits),
             Some(cap) => self.capped("logits", &logits, cap),
         }
     }
 
     /// The embedding, and the residual stream that starts with it.
-    fn embed(&mut self, ids: &Var) -> Result<(Var, Var)> {
+    fn embed(&mut self, entering: &Entering) -> Result<(Var, Var)> {
         let model = self.model;
         let shape = [model.vocab, model.hidden];
         let name = format!("{}.weight", model.embedding.name);
@@ -147,18 +186,7 @@ impl<'a, 's> Writer<'a, 's> {
         let table = self.b.weight(&name, table);
         let (batch, length) = (self.frame.batch.dim(), self.frame.span.length.dim());
         let hidden = self.tensor(&[batch, length, Dim::Fixed(model.hidden)]);
-        let mut x = self.b.op(
-            "gather",
-            "embed",
-            hidden,
-            &[
-                ("x", In::Var(&table)),
-                ("indices", In::Var(ids)),
-                ("axis", In::Int(0)),
-                ("batch_dims", In::Int(0)),
-                ("validate_indices", In::Bool(false)),
-            ],
-        )?;
+        let mut x = self.looked_up("embed", &table, &entering.ids, hidden.clone())?;
         if let Some(scale) = model.embedding.scale {
             x = self.b.binary("mul", "embed_scaled", &x, In::Float(scale))?;
         }
@@ -168,8 +196,31 @@ impl<'a, 's> Writer<'a, 's> {
                 .b
                 .binary("add", "embed_placed", &x, In::Var(&present))?;
         }
+        if let (Some((name, kinds)), Some(types)) = (&model.embedding.types, &entering.types) {
+            let name = format!("{name}.weight");
+            let shape = [*kinds, model.hidden];
+            let kinds = self.weights.stored(&name, &shape, self.dtype())?;
+            let kinds = self.b.weight(&name, kinds);
+            let kinds = self.looked_up("embed_types", &kinds, types, hidden)?;
+            x = self.b.binary("add", "embed_typed", &x, In::Var(&kinds))?;
+        }
+        if let Some(norm) = &model.embedding.norm {
+            x = self.norm(norm, &x, self.stream())?;
+        }
         let x = self.b.cast("embed_wide", &x, self.stream())?;
         Ok((table, x))
+    }
+
+    /// The rows of `table` that `indices` name.
+    fn looked_up(&mut self, name: &str, table: &Var, indices: &Var, ty: Type) -> Result<Var> {
+        let inputs = [
+            ("x", In::Var(table)),
+            ("indices", In::Var(indices)),
+            ("axis", In::Int(0)),
+            ("batch_dims", In::Int(0)),
+            ("validate_indices", In::Bool(false)),
+        ];
+        self.b.op("gather", name, ty, &inputs)
     }
 
     /// The learned positions of the tokens, `[length, hidden]`.
@@ -191,12 +242,22 @@ impl<'a, 's> Writer<'a, 's> {
         let attended = self.leaving(around.after.as_ref(), &attended)?;
         let sum = format!("layer_{i}_attended");
         let sum = self.b.binary("add", &sum, x, In::Var(&attended))?;
+        let sum = self.summed(around.sum.as_ref(), &sum)?;
         let entering = if layer.parallel { x } else { &sum };
         let normed = self.normed(within.before.as_ref(), entering)?;
         let fed = self.feed_forward(&layer.feed_forward, &normed)?;
         let fed = self.leaving(within.after.as_ref(), &fed)?;
-        self.b
-            .binary("add", &format!("layer_{i}"), &sum, In::Var(&fed))
+        let whole = format!("layer_{i}");
+        let whole = self.b.binary("add", &whole, &sum, In::Var(&fed))?;
+        self.summed(within.sum.as_ref(), &whole)
+    }
+
+    /// A sum of the residual stream.
+    fn summed(&mut self, norm: Option<&Norm>, sum: &Var) -> Result<Var> {
+        match norm {
+            Some(norm) => self.norm(norm, sum, self.stream()),
+            None => Ok(sum.clone()),
+        }
     }
 
     /// What enters a part of a layer.
@@ -235,12 +296,18 @@ impl<'a, 's> Writer<'a, 's> {
         self.linear(&part.down, &product)
     }
 
-    fn activation(&mut self, activation: Activation, label: &str, x: &Var) -> Result<Var> {
+    pub(super) fn activation(
+        &mut self,
+        activation: Activation,
+        label: &str,
+        x: &Var,
+    ) -> Result<Var> {
         let (op, mode) = match activation {
             Activation::Silu => ("silu", None),
             Activation::Gelu => ("gelu", Some("EXACT")),
             Activation::GeluTanh => ("gelu", Some("TANH_APPROXIMATION")),
             Activation::Relu => ("relu", None),
+            Activation::Tanh => ("tanh", None),
         };
         let mut inputs = vec![("x", In::Var(x))];
         inputs.extend(mode.map(|mode| ("mode", In::Text(mode))));
@@ -252,7 +319,7 @@ impl<'a, 's> Writer<'a, 's> {
         self.linear_named(&linear.label(), linear, x)
     }
 
-    fn linear_named(&mut self, label: &str, linear: &Linear, x: &Var) -> Result<Var> {
+    pub(super) fn linear_named(&mut self, label: &str, linear: &Linear, x: &Var) -> Result<Var> {
         let weight = self.matrix(linear)?;
         self.product(label, linear, x, &weight)
     }

@@ -6,7 +6,7 @@ use super::llama_like::Sizes;
 use super::rope::{rope, stated};
 use crate::convert::Checkpoint;
 use crate::convert::decoder::{
-    Attention, Decoder, Layer, Norm, NormKind, Norms, QkNorm, QkNormOver, Rope,
+    Attention, Decoder, Head, Layer, Norm, NormKind, Norms, QkNorm, QkNormOver, Rope,
 };
 use crate::diag::Result;
 use crate::fail;
@@ -56,6 +56,7 @@ pub(super) fn sandwiched(sizes: &Sizes, i: usize, attention: Attention) -> Resul
     let around = |before, after| Norms {
         before: norm(before),
         after: norm(after),
+        sum: None,
     };
     Ok(Layer {
         attention,
@@ -69,10 +70,12 @@ pub(super) fn sandwiched(sizes: &Sizes, i: usize, attention: Attention) -> Resul
 /// The whole, of these layers; its residual stream is known to outgrow fp16.
 pub(super) fn decoder(sizes: &Sizes, layers: Vec<Layer>) -> Result<Decoder> {
     let mut decoder = sizes.decoder(layers, true)?;
-    decoder.norm = plus_one(decoder.norm);
+    decoder.norm = decoder.norm.map(plus_one);
     decoder.wide = true;
     decoder.embedding.scale = Some((sizes.hidden as f64).sqrt());
-    decoder.head.softcap = sizes.config.opt_number("final_logit_softcapping")?;
+    if let Head::Tokens { softcap, .. } = &mut decoder.head {
+        *softcap = sizes.config.opt_number("final_logit_softcapping")?;
+    }
     Ok(decoder)
 }
 

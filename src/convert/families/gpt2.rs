@@ -6,7 +6,7 @@ use super::llama_like::activation;
 use crate::convert::Checkpoint;
 use crate::convert::decoder::{
     Attention, Decoder, Embedding, FeedForward, Head, Layer, Linear, Norm, NormKind, Norms, Part,
-    Stored,
+    Sight, Stored,
 };
 use crate::diag::Result;
 use crate::fail;
@@ -42,17 +42,18 @@ fn describe(source: &Checkpoint) -> Result<Decoder> {
         head_dim: hidden / sizes.heads.max(1),
         context: config.size("n_positions")?,
         wide: false,
+        sight: Sight::Causal,
         embedding: Embedding {
-            name: format!("{prefix}wte"),
-            scale: None,
             positions: Some(format!("{prefix}wpe")),
+            ..Embedding::new(format!("{prefix}wte"))
         },
         layers: (0..count).map(layer).collect::<Result<_>>()?,
-        norm: sizes.norm(format!("{prefix}ln_f")),
-        head: Head {
+        norm: Some(sizes.norm(format!("{prefix}ln_f"))),
+        head: Head::Tokens {
             linear: (!tied).then_some(head),
             softcap: None,
         },
+        unused: &[],
     })
 }
 

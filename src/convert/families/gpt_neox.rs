@@ -7,7 +7,7 @@ use super::rope::rope;
 use crate::convert::Checkpoint;
 use crate::convert::decoder::{
     Attention, Decoder, Embedding, FeedForward, Head, Layer, Linear, Norm, NormKind, Norms, Part,
-    Rope,
+    Rope, Sight,
 };
 use crate::diag::Result;
 
@@ -33,17 +33,15 @@ fn describe(source: &Checkpoint) -> Result<Decoder> {
         head_dim,
         context: config.size("max_position_embeddings")?,
         wide: false,
-        embedding: Embedding {
-            name: "gpt_neox.embed_in".to_owned(),
-            scale: None,
-            positions: None,
-        },
+        sight: Sight::Causal,
+        embedding: Embedding::new("gpt_neox.embed_in"),
         layers: layers.collect::<Result<_>>()?,
-        norm: norm(config, "gpt_neox.final_layer_norm".to_owned())?,
-        head: Head {
+        norm: Some(norm(config, "gpt_neox.final_layer_norm".to_owned())?),
+        head: Head::Tokens {
             linear: (!tied).then_some(head),
             softcap: None,
         },
+        unused: &[],
     })
 }
 

@@ -2,8 +2,7 @@
 
 use super::keys::Keys;
 use crate::convert::decoder::{
-    Activation, Attention, Decoder, Embedding, FeedForward, Head, Layer, Linear, Norm, NormKind,
-    Norms,
+    Activation, Attention, Decoder, Embedding, FeedForward, Head, Layer, Linear, Norm, Norms, Sight,
 };
 use crate::diag::{Error, Result};
 use crate::fail;
@@ -116,21 +115,15 @@ impl<'a> Sizes<'a> {
             head_dim: self.head_dim,
             context: self.config.size("max_position_embeddings")?,
             wide: false,
-            embedding: Embedding {
-                name: format!("{}.embed_tokens", self.prefix),
-                scale: None,
-                positions: None,
-            },
+            sight: Sight::Causal,
+            embedding: Embedding::new(format!("{}.embed_tokens", self.prefix)),
             layers,
-            norm: Norm {
-                name: format!("{}.norm", self.prefix),
-                kind: NormKind::Rms,
-                epsilon: self.epsilon,
-            },
-            head: Head {
+            norm: Some(Norm::rms(format!("{}.norm", self.prefix), self.epsilon)),
+            head: Head::Tokens {
                 linear: (!tied).then_some(head),
                 softcap: None,
             },
+            unused: &[],
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Model families: what a configuration of each describes. A new one is a file here and a line below.
 
+mod bert;
+mod classes;
 mod gemma2;
 mod gemma3;
 mod gpt2;
@@ -8,6 +10,7 @@ mod keys;
 mod llama;
 mod llama_like;
 mod mistral;
+mod modernbert;
 mod olmo2;
 mod phi3;
 mod qwen2;
@@ -21,7 +24,7 @@ use super::decoder::Decoder;
 use crate::diag::{Error, Result};
 use crate::fail;
 
-/// A family of decoders.
+/// A family of models.
 struct Family {
     /// What `model_type` calls it.
     names: &'static [&'static str],
@@ -29,12 +32,14 @@ struct Family {
 }
 
 const FAMILIES: &[Family] = &[
+    bert::FAMILY,
     gemma2::FAMILY,
     gemma3::FAMILY,
     gpt2::FAMILY,
     gpt_neox::FAMILY,
     llama::FAMILY,
     mistral::FAMILY,
+    modernbert::FAMILY,
     olmo2::FAMILY,
     phi3::FAMILY,
     qwen2::FAMILY,
@@ -67,5 +72,6 @@ pub fn describe(source: &Checkpoint) -> Result<Decoder> {
         let message = format!("the architecture \"{name}\" is not known");
         return Err(Error::new(message).hint(format!("known are {}", names.join(", "))));
     };
-    (family.describe)(source).map_err(|error| error.context(format!("a model of type {name}")))
+    let described = (family.describe)(source).and_then(|model| classes::scored(source, model));
+    described.map_err(|error| error.context(format!("a model of type {name}")))
 }

@@ -46,8 +46,12 @@ impl Oracle {
     ) -> Result<Self> {
         let model = families::describe(source)?;
         let vocab = model.vocab;
-        let tied = model.head.linear.is_none();
-        let way = match candle::open(source, longest, tied)? {
+        let tied = model.head.is_tied();
+        let found = match model.gives_tokens() {
+            true => candle::open(source, longest, tied)?,
+            false => Err("is asked for language models only".to_owned()),
+        };
+        let way = match found {
             Ok(stepwise) => Way::Candle(Mutex::new(stepwise)),
             Err(lack) => {
                 let plain = Plain::new(source.clone(), model, context);
@@ -85,6 +89,8 @@ impl RowLogits for Oracle {
         &self.name
     }
 
+    /// Of a model that is none of language: its classes' logits `[1, classes]`, or its states
+    /// `[length, hidden]`.
     fn row_logits(&self, ids: &[u32]) -> Result<Array2<f32>> {
         if let Some(id) = ids.iter().find(|id| **id as usize >= self.vocab) {
             fail!("token {id} is not one of the {}", self.vocab);
@@ -96,8 +102,11 @@ impl RowLogits for Oracle {
                 self.longest
             );
         }
-        let values = match &self.way {
-            Way::Plain(plain, _) => plain.logits(ids)?.flatten_all()?.to_vec1()?,
+        let (rows, values) = match &self.way {
+            Way::Plain(plain, _) => {
+                let outputs = plain.outputs(ids)?;
+                (outputs.dim(0)?, outputs.flatten_all()?.to_vec1()?)
+            }
             Way::Candle(step) => {
                 let mut step = step.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut values = Vec::with_capacity(ids.len() * self.vocab);
@@ -105,10 +114,10 @@ impl RowLogits for Oracle {
                     let id = Tensor::new(&[[*id]], &Device::Cpu)?;
                     values.extend(step(&id, at)?.flatten_all()?.to_vec1::<f32>()?);
                 }
-                values
+                (ids.len(), values)
             }
         };
-        let logits = Array2::from_shape_vec((ids.len(), self.vocab), values);
+        let logits = Array2::from_shape_vec((rows, values.len() / rows.max(1)), values);
         logits.map_err(|error| Error::new(error.to_string()))
     }
 }

@@ -7,11 +7,12 @@ use candle_core::{D, Device, Tensor};
 use candle_nn::ops::softmax_last_dim;
 
 use crate::convert::decoder::{
-    Activation, Attention, Decoder, FeedForward, Layer, Linear, Norm, NormKind, QkNorm, QkNormOver,
-    Rope, Weights,
+    Activation, Attention, Decoder, FeedForward, Head, Layer, Linear, Norm, NormKind, Pool, QkNorm,
+    QkNormOver, Rope, Sight, Weights,
 };
 use crate::convert::source::Checkpoint;
 use crate::diag::Result;
+use crate::fail;
 use crate::numeric::{Array, DType};
 
 /// A decoder with its weights, which are read at the first pass.
@@ -32,8 +33,8 @@ impl Plain {
         }
     }
 
-    /// `[length, vocab]`.
-    pub fn logits(&self, ids: &[u32]) -> Result<Tensor> {
+    /// What the head gives of a row: `[length, vocab]`, `[1, classes]` or `[length, hidden]`.
+    pub fn outputs(&self, ids: &[u32]) -> Result<Tensor> {
         let Decoder {
             embedding, head, ..
         } = &self.model;
@@ -50,31 +51,72 @@ impl Plain {
             let table = self.weight(&name, |w| w.table(&name, size, DType::Fp32))?;
             x = (x + table.narrow(0, 0, ids.len())?)?;
         }
+        if let Some((types, kinds)) = &embedding.types {
+            let name = format!("{types}.weight");
+            let shape = [*kinds, self.model.hidden];
+            let table = self.weight(&name, |w| w.stored(&name, &shape, DType::Fp32))?;
+            // Of one kind all, as a text by itself is.
+            x = x.broadcast_add(&table.get(0)?)?;
+        }
+        x = self.normed(&embedding.norm, &x)?;
         for layer in &self.model.layers {
             x = self.layer(layer, &x)?;
         }
-        let x = self.norm(&self.model.norm, &x)?;
-        let logits = match &head.linear {
-            Some(linear) => self.linear(linear, &x)?,
-            None => x.matmul(&table.t()?)?,
-        };
-        match head.softcap {
-            Some(cap) => capped(&logits, cap),
-            None => Ok(logits),
+        let x = self.normed(&self.model.norm, &x)?;
+        match head {
+            Head::Hidden => Ok(x),
+            Head::Classes { .. } => self.classes(head, &x),
+            Head::Tokens { linear, softcap } => {
+                let logits = match linear {
+                    Some(linear) => self.linear(linear, &x)?,
+                    None => x.matmul(&table.t()?)?,
+                };
+                match softcap {
+                    Some(cap) => capped(&logits, *cap),
+                    None => Ok(logits),
+                }
+            }
         }
     }
 
+    fn classes(&self, head: &Head, x: &Tensor) -> Result<Tensor> {
+        let Head::Classes {
+            pool,
+            dense,
+            norm,
+            linear,
+        } = head
+        else {
+            fail!("the model has no classes");
+        };
+        let mut one = match pool {
+            Pool::First => x.narrow(0, 0, 1)?,
+            Pool::Last => x.narrow(0, x.dim(0)? - 1, 1)?,
+            Pool::Mean => x.mean_keepdim(0)?,
+        };
+        if let Some((dense, activation)) = dense {
+            one = bent(*activation, &self.linear(dense, &one)?)?;
+        }
+        self.linear(linear, &self.normed(norm, &one)?)
+    }
+
     fn layer(&self, layer: &Layer, x: &Tensor) -> Result<Tensor> {
-        let normed = |norm: &Option<Norm>, x: &Tensor| match norm {
+        let [around, within] = [&layer.attention_norms, &layer.feed_forward_norms];
+        let attended = self.attention(&layer.attention, &self.normed(&around.before, x)?)?;
+        let sum = (x + self.normed(&around.after, &attended)?)?;
+        let sum = self.normed(&around.sum, &sum)?;
+        let entering = if layer.parallel { x } else { &sum };
+        let entering = self.normed(&within.before, entering)?;
+        let fed = self.feed_forward(&layer.feed_forward, &entering)?;
+        let whole = (&sum + self.normed(&within.after, &fed)?)?;
+        self.normed(&within.sum, &whole)
+    }
+
+    fn normed(&self, norm: &Option<Norm>, x: &Tensor) -> Result<Tensor> {
+        match norm {
             Some(norm) => self.norm(norm, x),
             None => Ok(x.clone()),
-        };
-        let [around, within] = [&layer.attention_norms, &layer.feed_forward_norms];
-        let attended = self.attention(&layer.attention, &normed(&around.before, x)?)?;
-        let sum = (x + normed(&around.after, &attended)?)?;
-        let entering = if layer.parallel { x } else { &sum };
-        let fed = self.feed_forward(&layer.feed_forward, &normed(&within.before, entering)?)?;
-        Ok((&sum + normed(&within.after, &fed)?)?)
+        }
     }
 
     fn attention(&self, attention: &Attention, x: &Tensor) -> Result<Tensor> {
@@ -98,10 +140,25 @@ impl Plain {
         if let Some(cap) = attention.softcap {
             scores = capped(&scores, cap)?;
         }
-        let scores = scores.broadcast_add(&mask(length, attention.window)?)?;
+        let scores = scores.broadcast_add(&self.mask(length, attention.window)?)?;
         let mixed = softmax_last_dim(&scores)?.matmul(&v)?;
         let merged = mixed.transpose(0, 1)?.reshape((length, ()))?;
         self.linear(&attention.o, &merged)
+    }
+
+    /// 0 where a position (a row) may look, −∞ elsewhere.
+    fn mask(&self, length: usize, window: Option<usize>) -> Result<Tensor> {
+        let window = window.unwrap_or(length);
+        let sees = |row: usize, column: usize| match self.model.sight {
+            Sight::Causal => column <= row && row < column + window,
+            Sight::Both => row.abs_diff(column) <= window,
+        };
+        let entry = |n: usize| match sees(n / length, n % length) {
+            true => 0.0,
+            false => f32::NEG_INFINITY,
+        };
+        let entries: Vec<f32> = (0..length * length).map(entry).collect();
+        Ok(Tensor::from_vec(entries, (length, length), &Device::Cpu)?)
     }
 
     /// `[heads, length, head_dim]`.
@@ -120,15 +177,9 @@ impl Plain {
 
     fn feed_forward(&self, part: &FeedForward, x: &Tensor) -> Result<Tensor> {
         let up = self.linear(&part.up, x)?;
-        let bent = |x: &Tensor| match part.activation {
-            Activation::Silu => x.silu(),
-            Activation::Gelu => x.gelu_erf(),
-            Activation::GeluTanh => x.gelu(),
-            Activation::Relu => x.relu(),
-        };
         let inner = match &part.gate {
-            Some(gate) => (bent(&self.linear(gate, x)?)? * up)?,
-            None => bent(&up)?,
+            Some(gate) => (bent(part.activation, &self.linear(gate, x)?)? * up)?,
+            None => bent(part.activation, &up)?,
         };
         self.linear(&part.down, &inner)
     }
@@ -151,7 +202,9 @@ impl Plain {
         let name = format!("{}.weight", norm.name);
         let weight = self.weight(&name, |w| w.norm(norm, width, DType::Fp32))?;
         let centred = match norm.kind {
-            NormKind::Layer => x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?,
+            NormKind::Layer | NormKind::LayerUnbiased => {
+                x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?
+            }
             NormKind::Rms | NormKind::RmsPlusOne => x.clone(),
         };
         let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
@@ -185,17 +238,14 @@ fn capped(x: &Tensor, cap: f64) -> Result<Tensor> {
     Ok(((x / cap)?.tanh()? * cap)?)
 }
 
-fn mask(length: usize, window: Option<usize>) -> Result<Tensor> {
-    let window = window.unwrap_or(length);
-    let entry = |n: usize| {
-        let (row, column) = (n / length, n % length);
-        match column <= row && row < column + window {
-            true => 0.0,
-            false => f32::NEG_INFINITY,
-        }
-    };
-    let entries: Vec<f32> = (0..length * length).map(entry).collect();
-    Ok(Tensor::from_vec(entries, (length, length), &Device::Cpu)?)
+fn bent(activation: Activation, x: &Tensor) -> Result<Tensor> {
+    Ok(match activation {
+        Activation::Silu => x.silu(),
+        Activation::Gelu => x.gelu_erf(),
+        Activation::GeluTanh => x.gelu(),
+        Activation::Relu => x.relu(),
+        Activation::Tanh => x.tanh(),
+    }?)
 }
 
 /// `x` `[heads, length, head_dim]`, its first entries turned by their positions.

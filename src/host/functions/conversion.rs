@@ -106,7 +106,7 @@ fn convert(call: &mut Call) -> Result<Model> {
         call.host
             .show(Display::Table(stored_weights(&made.stored, "")?));
     }
-    if let Some(found) = &made.comparison {
+    if let Some(found) = &made.found {
         call.host.show(Display::Table(found.table()?));
     }
     Ok(Model(made.model))

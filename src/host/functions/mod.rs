@@ -7,6 +7,7 @@ mod bundles;
 mod chat;
 mod compression;
 mod conversion;
+mod encoders;
 mod evaluation;
 mod files;
 mod graphs;
@@ -39,6 +40,7 @@ pub(super) const TOPICS: &[Topic] = &[
     tracing::TOPIC,
     graphs::TOPIC,
     conversion::TOPIC,
+    encoders::TOPIC,
     compression::TOPIC,
     verification::TOPIC,
     judges::TOPIC,

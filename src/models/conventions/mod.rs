@@ -66,6 +66,9 @@ pub trait Convention: Send + Sync {
 /// Key of a bundle's metadata for the number of positions that sliding attention sees.
 const WINDOW: &str = "co.huggingface.exporters.sliding_window";
 
+/// Key of a bundle's metadata for what it is for, and what that is of a language model.
+const TASK: (&str, &str) = ("co.huggingface.exporters.task", "text-generation");
+
 /// The convention of a function.
 ///
 /// Fails, with the inputs and outputs there are and those expected, where it is none that is known.
@@ -76,6 +79,10 @@ pub fn recognise(description: &Description, function: &str) -> Result<Arc<dyn Co
 
 fn found(description: &Description, function: &str) -> Result<Arc<dyn Convention>> {
     let own = description.function(function)?;
+    let task = description.metadata.user.get(TASK.0);
+    if let Some(task) = task.filter(|task| *task != TASK.1) {
+        fail!("the model is for {task}");
+    }
     let window = description.metadata.user.get(WINDOW);
     let window = window.and_then(|size| size.parse().ok());
     if !own.states.is_empty() {
