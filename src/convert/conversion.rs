@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::decoder::{self, Decoder, Head, Layout, Precision};
+use super::transformer::{self, Head, Layout, Precision, Transformer};
 use super::{Checkpoint, families};
 use crate::diag::{Context, Error, Result};
 use crate::package::Bundle;
@@ -53,13 +53,13 @@ pub fn convert(source: &Checkpoint, options: &ConvertOptions) -> Result<Bundle> 
         fixed: options.fixed,
         stateful: options.stateful,
     };
-    let mut bundle = decoder::bundle(&model, source, layout)?;
+    let mut bundle = transformer::bundle(&model, source, layout)?;
     bundle.description.metadata.user = remarks(source, &model);
     Ok(bundle)
 }
 
 /// Fails if the tokenizer gives tokens that the embedding lacks.
-fn check_tokenizer(source: &Checkpoint, model: &Decoder) -> Result<()> {
+fn check_tokenizer(source: &Checkpoint, model: &Transformer) -> Result<()> {
     let Some(json) = source.companions.get("tokenizer.json") else {
         return Ok(());
     };
@@ -73,7 +73,7 @@ fn check_tokenizer(source: &Checkpoint, model: &Decoder) -> Result<()> {
 }
 
 /// What the program's metadata tells of its source; names as Hugging Face's exporters have them.
-fn remarks(source: &Checkpoint, model: &Decoder) -> BTreeMap<String, String> {
+fn remarks(source: &Checkpoint, model: &Transformer) -> BTreeMap<String, String> {
     let told = [
         ("co.huggingface.exporters.name", "_name_or_path"),
         ("co.huggingface.exporters.architecture", "model_type"),

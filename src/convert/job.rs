@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::conversion::{CONTEXT, ConvertOptions, convert};
-use super::decoder::Precision;
 use super::distance::Distance;
 use super::families;
 use super::oracle::Oracle;
 use super::source::{self, Checkpoint};
+use super::transformer::Precision;
 use crate::diag::{Context, Error, Result};
 use crate::models::{CompressOptions, CoreMLModelWrapper, LoadOptions, compress};
 use crate::package::{Companions, StoredWeight};

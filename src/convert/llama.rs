@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::decoder::{Layout, Precision};
 use super::source::{Checkpoint, InMemory};
-use super::{decoder, families};
+use super::transformer::{Layout, Precision};
+use super::{families, transformer};
 use crate::diag::{Error, Result};
 use crate::fail;
 use crate::numeric::{Array, Rng};
@@ -138,7 +138,7 @@ impl Llama {
             fixed: false,
             stateful: false,
         };
-        decoder::bundle(&families::describe(&source)?, &source, layout)
+        transformer::bundle(&families::describe(&source)?, &source, layout)
     }
 }
 

@@ -2,7 +2,6 @@
 
 mod builder;
 mod conversion;
-mod decoder;
 mod distance;
 mod families;
 mod job;
@@ -11,10 +10,10 @@ mod oracle;
 mod quantize;
 mod source;
 mod subject;
+mod transformer;
 
 pub use builder::{Builder, Var};
 pub use conversion::{BATCH, CONTEXT, ConvertOptions, convert};
-pub use decoder::Precision;
 pub use distance::Distance;
 pub use job::{Converted, Found, Job};
 pub use llama::{Llama, LlamaConfig};
@@ -22,3 +21,4 @@ pub use oracle::Oracle;
 pub use quantize::{Quantized, quantize, stored_weights};
 pub use source::{Checkpoint, Tensors, open};
 pub use subject::{Subject, verify};
+pub use transformer::Precision;

@@ -6,9 +6,9 @@ use super::classes::{is_classifier, labels};
 use super::keys::Keys;
 use super::llama_like::activation;
 use crate::convert::Checkpoint;
-use crate::convert::decoder::{
-    Activation, Attention, Decoder, Embedding, FeedForward, Head, Layer, Linear, Norm, NormKind,
-    Norms, Pool, Sight,
+use crate::convert::transformer::{
+    Activation, Attention, Embedding, FeedForward, Head, Layer, Linear, Norm, NormKind, Norms,
+    Pool, Sight, Transformer,
 };
 use crate::diag::{Error, Result};
 
@@ -17,7 +17,7 @@ pub(super) const FAMILY: Family = Family {
     describe,
 };
 
-fn describe(source: &Checkpoint) -> Result<Decoder> {
+fn describe(source: &Checkpoint) -> Result<Transformer> {
     let config = Keys(&source.config);
     let kind = config.opt_text("position_embedding_type")?;
     if let Some(other) = kind.filter(|kind| *kind != "absolute") {
@@ -44,7 +44,7 @@ fn describe(source: &Checkpoint) -> Result<Decoder> {
     };
     let named = |name: &str| format!("{prefix}embeddings.{name}");
     let kinds = config.opt_size("type_vocab_size")?.unwrap_or(2);
-    Ok(Decoder {
+    Ok(Transformer {
         vocab: config.size("vocab_size")?,
         hidden,
         heads,

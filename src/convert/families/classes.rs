@@ -2,7 +2,7 @@
 
 use super::keys::Keys;
 use crate::convert::Checkpoint;
-use crate::convert::decoder::{Decoder, Head, Linear, Pool};
+use crate::convert::transformer::{Head, Linear, Pool, Transformer};
 use crate::diag::{Error, Result};
 use crate::fail;
 
@@ -31,7 +31,7 @@ pub(super) fn labels(source: &Checkpoint, name: &str) -> Result<usize> {
 }
 
 /// A decoder as a classifier, if the checkpoint is one: `score` of the last token.
-pub(super) fn scored(source: &Checkpoint, mut model: Decoder) -> Result<Decoder> {
+pub(super) fn scored(source: &Checkpoint, mut model: Transformer) -> Result<Transformer> {
     if model.gives_tokens() && is_classifier(source)? {
         let classes = labels(source, "score.weight")?;
         model.head = Head::Classes {

@@ -5,8 +5,8 @@ use super::keys::Keys;
 use super::llama_like::Sizes;
 use super::rope::{rope, stated};
 use crate::convert::Checkpoint;
-use crate::convert::decoder::{
-    Attention, Decoder, Head, Layer, Norm, NormKind, Norms, QkNorm, QkNormOver, Rope,
+use crate::convert::transformer::{
+    Attention, Head, Layer, Norm, NormKind, Norms, QkNorm, QkNormOver, Rope, Transformer,
 };
 use crate::diag::Result;
 use crate::fail;
@@ -16,7 +16,7 @@ pub(super) const FAMILY: Family = Family {
     describe,
 };
 
-fn describe(source: &Checkpoint) -> Result<Decoder> {
+fn describe(source: &Checkpoint) -> Result<Transformer> {
     let whole = Keys(&source.config);
     let (config, prefix) = match whole.section("text_config")? {
         Some(text) => (text, "language_model.model"),
@@ -68,7 +68,7 @@ pub(super) fn sandwiched(sizes: &Sizes, i: usize, attention: Attention) -> Resul
 }
 
 /// The whole, of these layers; its residual stream is known to outgrow fp16.
-pub(super) fn decoder(sizes: &Sizes, layers: Vec<Layer>) -> Result<Decoder> {
+pub(super) fn decoder(sizes: &Sizes, layers: Vec<Layer>) -> Result<Transformer> {
     let mut decoder = sizes.decoder(layers, true)?;
     decoder.norm = decoder.norm.map(plus_one);
     decoder.wide = true;

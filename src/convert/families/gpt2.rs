@@ -4,9 +4,9 @@ use super::Family;
 use super::keys::Keys;
 use super::llama_like::activation;
 use crate::convert::Checkpoint;
-use crate::convert::decoder::{
-    Attention, Decoder, Embedding, FeedForward, Head, Layer, Linear, Norm, NormKind, Norms, Part,
-    Sight, Stored,
+use crate::convert::transformer::{
+    Attention, Embedding, FeedForward, Head, Layer, Linear, Norm, NormKind, Norms, Part, Sight,
+    Stored, Transformer,
 };
 use crate::diag::Result;
 use crate::fail;
@@ -16,7 +16,7 @@ pub(super) const FAMILY: Family = Family {
     describe,
 };
 
-fn describe(source: &Checkpoint) -> Result<Decoder> {
+fn describe(source: &Checkpoint) -> Result<Transformer> {
     let config = Keys(&source.config);
     if config.flag_or("add_cross_attention", false)? {
         fail!("config.json: cross-attention is not what a language model has");
@@ -34,7 +34,7 @@ fn describe(source: &Checkpoint) -> Result<Decoder> {
     let (hidden, vocab) = (sizes.hidden, config.size("vocab_size")?);
     let tied = config.flag_or("tie_word_embeddings", true)?;
     let head = Linear::new("lm_head", [hidden, vocab], false);
-    Ok(Decoder {
+    Ok(Transformer {
         vocab,
         hidden,
         heads: sizes.heads,

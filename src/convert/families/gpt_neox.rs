@@ -5,9 +5,9 @@ use super::keys::Keys;
 use super::llama_like::activation;
 use super::rope::rope;
 use crate::convert::Checkpoint;
-use crate::convert::decoder::{
-    Attention, Decoder, Embedding, FeedForward, Head, Layer, Linear, Norm, NormKind, Norms, Part,
-    Rope, Sight,
+use crate::convert::transformer::{
+    Attention, Embedding, FeedForward, Head, Layer, Linear, Norm, NormKind, Norms, Part, Rope,
+    Sight, Transformer,
 };
 use crate::diag::Result;
 
@@ -16,7 +16,7 @@ pub(super) const FAMILY: Family = Family {
     describe,
 };
 
-fn describe(source: &Checkpoint) -> Result<Decoder> {
+fn describe(source: &Checkpoint) -> Result<Transformer> {
     let config = Keys(&source.config);
     let (hidden, vocab) = (config.size("hidden_size")?, config.size("vocab_size")?);
     let heads = config.size("num_attention_heads")?;
@@ -25,7 +25,7 @@ fn describe(source: &Checkpoint) -> Result<Decoder> {
     let layers = (0..count).map(|i| layer(config, hidden, heads, &format!("gpt_neox.layers.{i}")));
     let tied = config.flag_or("tie_word_embeddings", false)?;
     let head = Linear::new("embed_out", [hidden, vocab], false);
-    Ok(Decoder {
+    Ok(Transformer {
         vocab,
         hidden,
         heads,

@@ -5,7 +5,7 @@ use super::keys::Keys;
 use super::llama_like::Sizes;
 use super::rope::rope;
 use crate::convert::Checkpoint;
-use crate::convert::decoder::Decoder;
+use crate::convert::transformer::Transformer;
 use crate::diag::Result;
 
 pub(super) const FAMILY: Family = Family {
@@ -13,7 +13,7 @@ pub(super) const FAMILY: Family = Family {
     describe,
 };
 
-fn describe(source: &Checkpoint) -> Result<Decoder> {
+fn describe(source: &Checkpoint) -> Result<Transformer> {
     let config = Keys(&source.config);
     let sizes = Sizes::of(config, "model")?;
     let bias = config.flag_or("attention_bias", false)?;

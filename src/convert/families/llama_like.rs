@@ -1,8 +1,9 @@
 //! Parts that most families took over from Llama, under its names.
 
 use super::keys::Keys;
-use crate::convert::decoder::{
-    Activation, Attention, Decoder, Embedding, FeedForward, Head, Layer, Linear, Norm, Norms, Sight,
+use crate::convert::transformer::{
+    Activation, Attention, Embedding, FeedForward, Head, Layer, Linear, Norm, Norms, Sight,
+    Transformer,
 };
 use crate::diag::{Error, Result};
 use crate::fail;
@@ -103,11 +104,11 @@ impl<'a> Sizes<'a> {
     }
 
     /// The whole, of these layers; the head is the embedding if `tied` where the configuration says nothing.
-    pub fn decoder(&self, layers: Vec<Layer>, tied: bool) -> Result<Decoder> {
+    pub fn decoder(&self, layers: Vec<Layer>, tied: bool) -> Result<Transformer> {
         let vocab = self.config.size("vocab_size")?;
         let tied = self.config.flag_or("tie_word_embeddings", tied)?;
         let head = Linear::new("lm_head", [self.hidden, vocab], false);
-        Ok(Decoder {
+        Ok(Transformer {
             vocab,
             hidden: self.hidden,
             heads: self.heads,

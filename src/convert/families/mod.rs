@@ -20,7 +20,7 @@ mod smollm3;
 
 pub(super) use self::keys::Keys;
 use super::Checkpoint;
-use super::decoder::Decoder;
+use super::transformer::Transformer;
 use crate::diag::{Error, Result};
 use crate::fail;
 
@@ -28,7 +28,7 @@ use crate::fail;
 struct Family {
     /// What `model_type` calls it.
     names: &'static [&'static str],
-    describe: fn(&Checkpoint) -> Result<Decoder>,
+    describe: fn(&Checkpoint) -> Result<Transformer>,
 }
 
 const FAMILIES: &[Family] = &[
@@ -56,7 +56,7 @@ pub fn known() -> impl Iterator<Item = &'static str> {
 ///
 /// Fails, with the names of those that are known, if its architecture is not; and if its configuration
 /// lacks something or asks for what is not there.
-pub fn describe(source: &Checkpoint) -> Result<Decoder> {
+pub fn describe(source: &Checkpoint) -> Result<Transformer> {
     let config = Keys(&source.config);
     let Some(name) = config.opt_text("model_type")? else {
         fail!("config.json has no \"model_type\"");

@@ -5,9 +5,9 @@ use super::classes::{is_classifier, labels};
 use super::keys::Keys;
 use super::llama_like::activation;
 use crate::convert::Checkpoint;
-use crate::convert::decoder::{
-    Attention, Decoder, Embedding, FeedForward, Head, Layer, Linear, Norm, NormKind, Norms, Part,
-    Pool, Rope, Sight,
+use crate::convert::transformer::{
+    Attention, Embedding, FeedForward, Head, Layer, Linear, Norm, NormKind, Norms, Part, Pool,
+    Rope, Sight, Transformer,
 };
 use crate::diag::{Error, Result};
 
@@ -16,7 +16,7 @@ pub(super) const FAMILY: Family = Family {
     describe,
 };
 
-fn describe(source: &Checkpoint) -> Result<Decoder> {
+fn describe(source: &Checkpoint) -> Result<Transformer> {
     let config = Keys(&source.config);
     let bare = "embeddings.tok_embeddings.weight";
     let prefix = match source.tensors.shapes().contains_key(bare) {
@@ -27,7 +27,7 @@ fn describe(source: &Checkpoint) -> Result<Decoder> {
     let heads = config.size("num_attention_heads")?;
     let count = config.size("num_hidden_layers")?;
     let layer = |i| layer(config, [hidden, heads], prefix, i);
-    Ok(Decoder {
+    Ok(Transformer {
         vocab: config.size("vocab_size")?,
         hidden,
         heads,

@@ -6,7 +6,7 @@ use super::llama_like::Sizes;
 use super::qwen2::window;
 use super::rope::rope;
 use crate::convert::Checkpoint;
-use crate::convert::decoder::{Decoder, QkNorm, QkNormOver};
+use crate::convert::transformer::{QkNorm, QkNormOver, Transformer};
 use crate::diag::Result;
 
 pub(super) const FAMILY: Family = Family {
@@ -14,7 +14,7 @@ pub(super) const FAMILY: Family = Family {
     describe,
 };
 
-fn describe(source: &Checkpoint) -> Result<Decoder> {
+fn describe(source: &Checkpoint) -> Result<Transformer> {
     let config = Keys(&source.config);
     let sizes = Sizes::of(config, "model")?;
     let rope = rope(config, sizes.head_dim, 10_000.0)?;

@@ -1,7 +1,7 @@
 //! Rotary positions as configurations state them: `rope_theta` and `rope_scaling`, or `rope_parameters`.
 
 use super::keys::Keys;
-use crate::convert::decoder::{Rope, Scaling};
+use crate::convert::transformer::{Rope, Scaling};
 use crate::diag::{Error, Result};
 use crate::fail;
 

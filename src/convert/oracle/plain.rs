@@ -1,4 +1,4 @@
-//! The forward pass of a described decoder, written out on candle's tensors: no cache, no fusion, one row.
+//! The forward pass of a described transformer, written out on candle's tensors: no cache, no fusion, one row.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,25 +6,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::{D, Device, Tensor};
 use candle_nn::ops::softmax_last_dim;
 
-use crate::convert::decoder::{
-    Activation, Attention, Decoder, FeedForward, Head, Layer, Linear, Norm, NormKind, Pool, QkNorm,
-    QkNormOver, Rope, Sight, Weights,
-};
 use crate::convert::source::Checkpoint;
+use crate::convert::transformer::{
+    Activation, Attention, FeedForward, Head, Layer, Linear, Norm, NormKind, Pool, QkNorm,
+    QkNormOver, Rope, Sight, Transformer, Weights,
+};
 use crate::diag::Result;
 use crate::fail;
 use crate::numeric::{Array, DType};
 
-/// A decoder with its weights, which are read at the first pass.
+/// A transformer with its weights, which are read at the first pass.
 pub(super) struct Plain {
     source: Arc<Checkpoint>,
-    model: Decoder,
+    model: Transformer,
     context: usize,
     read: Mutex<BTreeMap<String, Tensor>>,
 }
 
 impl Plain {
-    pub fn new(source: Arc<Checkpoint>, model: Decoder, context: usize) -> Self {
+    pub fn new(source: Arc<Checkpoint>, model: Transformer, context: usize) -> Self {
         Self {
             source,
             model,
@@ -35,7 +35,7 @@ impl Plain {
 
     /// What the head gives of a row: `[length, vocab]`, `[1, classes]` or `[length, hidden]`.
     pub fn outputs(&self, ids: &[u32]) -> Result<Tensor> {
-        let Decoder {
+        let Transformer {
             embedding, head, ..
         } = &self.model;
         let shape = [self.model.vocab, self.model.hidden];

@@ -2,7 +2,7 @@
 
 use super::cache::Cache;
 use super::tables::{Bounds, Masks, Ropes, Tables};
-use super::{Decoder, Layout, Sight, mask};
+use super::{Layout, Sight, Transformer, mask};
 use crate::convert::builder::{Builder, In, Var};
 use crate::diag::Result;
 use crate::mil::{Dim, Type};
@@ -77,7 +77,7 @@ impl Frame {
     /// For whole rows of tokens `ids`, `[batch, length]`; `counts` is 1 for those that count, 0 for padding.
     pub fn whole(
         b: &mut Builder,
-        (model, layout): (&Decoder, &Layout),
+        (model, layout): (&Transformer, &Layout),
         (ids, counts): (&Var, Option<&Var>),
     ) -> Result<Self> {
         let (batch, length) = extents(b, layout, ids)?;
@@ -97,7 +97,7 @@ impl Frame {
     /// they stand.
     pub fn after(
         b: &mut Builder,
-        (model, layout): (&Decoder, &Layout),
+        (model, layout): (&Transformer, &Layout),
         (ids, mask): (&Var, &Var),
         cache: Cache,
     ) -> Result<Self> {
@@ -124,7 +124,7 @@ impl Frame {
 
     fn new(
         b: &mut Builder,
-        (model, layout): (&Decoder, &Layout),
+        (model, layout): (&Transformer, &Layout),
         (batch, span): (Extent, Span),
         (mask, cache): (Option<&Var>, Option<Cache>),
     ) -> Result<Self> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Decoder, Linear, Norm, NormKind, Part, Stored};
+use super::{Linear, Norm, NormKind, Part, Stored, Transformer};
 use crate::convert::Checkpoint;
 use crate::diag::{Error, Kind, Result};
 use crate::numeric::{Array, DType};
@@ -94,7 +94,7 @@ impl<'a> Weights<'a> {
     }
 
     /// Fails if the checkpoint has weights that no program read: then it is not the model that was described.
-    pub fn check_all_read(&self, model: &Decoder) -> Result<()> {
+    pub fn check_all_read(&self, model: &Transformer) -> Result<()> {
         let names = self.source.tensors.shapes().keys();
         let unread = names.filter(|name| !self.read.contains(*name) && !model.ignores(name));
         let unread: Vec<&str> = unread.map(String::as_str).collect();

@@ -3,7 +3,7 @@
 use super::frame::Span;
 use super::mask;
 use super::rope::Rope;
-use super::{Decoder, Layout, Sight};
+use super::{Layout, Sight, Transformer};
 use crate::convert::builder::{Builder, In, Var};
 use crate::diag::Result;
 use crate::fail;
@@ -29,7 +29,7 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    pub fn store(b: &mut Builder, model: &Decoder, layout: &Layout) -> Result<Self> {
+    pub fn store(b: &mut Builder, model: &Transformer, layout: &Layout) -> Result<Self> {
         let mut tables = Self {
             ropes: Vec::new(),
             masks: Vec::new(),

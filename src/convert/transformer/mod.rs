@@ -27,7 +27,7 @@ pub use writer::bundle;
 
 /// A transformer over tokens.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Decoder {
+pub struct Transformer {
     pub vocab: usize,
     /// Width of the residual stream.
     pub hidden: usize,
@@ -234,7 +234,7 @@ pub enum Pool {
     Mean,
 }
 
-impl Decoder {
+impl Transformer {
     /// Fails if its sizes do not fit together.
     fn check(&self) -> Result<()> {
         let divides = |n: usize, by: usize| by != 0 && n.is_multiple_of(by);

@@ -1,4 +1,4 @@
-//! The forms in which a decoder becomes a program.
+//! The forms in which a transformer becomes a program.
 
 use crate::numeric::DType;
 

@@ -1,11 +1,11 @@
-//! Writes the program of a decoder.
+//! Writes the program of a transformer.
 
 use super::cache::{Cache, STATE};
 use super::description::{description, functions, state_shape};
 use super::frame::Frame;
 use super::tables::slice;
 use super::weights::Weights;
-use super::{Activation, Decoder, FeedForward, Head, Layer, Layout, Linear, Norm};
+use super::{Activation, FeedForward, Head, Layer, Layout, Linear, Norm, Transformer};
 use crate::convert::Checkpoint;
 use crate::convert::builder::{Builder, In, Var};
 use crate::diag::Result;
@@ -17,7 +17,7 @@ use crate::package::Bundle;
 /// The program of `model`, with the weights of `source`.
 ///
 /// Fails if a weight is missing, has another shape, or does not fit the precision.
-pub fn bundle(model: &Decoder, source: &Checkpoint, layout: Layout) -> Result<Bundle> {
+pub fn bundle(model: &Transformer, source: &Checkpoint, layout: Layout) -> Result<Bundle> {
     model.check()?;
     if layout.context > model.context || layout.context == 0 {
         fail!(
@@ -50,7 +50,7 @@ pub fn bundle(model: &Decoder, source: &Checkpoint, layout: Layout) -> Result<Bu
 
 /// The program while it is written.
 pub(super) struct Writer<'a, 's> {
-    pub model: &'a Decoder,
+    pub model: &'a Transformer,
     pub weights: &'a mut Weights<'s>,
     pub layout: Layout,
     pub frame: Frame,
@@ -67,7 +67,7 @@ struct Entering {
 
 impl<'a, 's> Writer<'a, 's> {
     fn stateless(
-        model: &'a Decoder,
+        model: &'a Transformer,
         weights: &'a mut Weights<'s>,
         layout: Layout,
     ) -> Result<Function> {
@@ -94,7 +94,7 @@ impl<'a, 's> Writer<'a, 's> {
 
     /// A function that takes `tokens` of a row, or any number of them, after those of earlier calls.
     fn stateful(
-        model: &'a Decoder,
+        model: &'a Transformer,
         weights: &'a mut Weights<'s>,
         layout: Layout,
         tokens: Option<usize>,
@@ -124,7 +124,7 @@ impl<'a, 's> Writer<'a, 's> {
 
     fn finish(
         b: Builder,
-        (model, weights, layout): (&'a Decoder, &'a mut Weights<'s>, Layout),
+        (model, weights, layout): (&'a Transformer, &'a mut Weights<'s>, Layout),
         frame: Frame,
         entering: &Entering,
     ) -> Result<Function> {

@@ -1,4 +1,4 @@
-//! What programs of decoders look like from outside.
+//! What programs of transformers look like from outside.
 //!
 //! Stateless: `input_ids` int32 `[batch, length]` → `logits` `[batch, length, vocab]`. Encoders and classifiers take
 //! `attention_mask` beside it, 1 for tokens and 0 for padding on the right, and perhaps `token_type_ids`.
@@ -9,7 +9,7 @@
 //! `prefill` takes any number of tokens, `decode` one.
 
 use super::cache::STATE;
-use super::{Decoder, Head, Layout};
+use super::{Head, Layout, Transformer};
 use crate::numeric::DType;
 use crate::package::{
     Description, Feature, FeatureKind, Flexibility, FunctionDescription, Metadata,
@@ -24,12 +24,12 @@ pub(super) fn functions(layout: &Layout) -> &'static [(&'static str, Option<usiz
 }
 
 /// `[layers, 1, heads, context, head_dim]`.
-pub(super) fn state_shape(model: &Decoder, layout: &Layout) -> [usize; 5] {
+pub(super) fn state_shape(model: &Transformer, layout: &Layout) -> [usize; 5] {
     let layers = model.layers.len();
     [layers, 1, model.kv_heads, layout.context, model.head_dim]
 }
 
-pub(super) fn description(model: &Decoder, layout: &Layout) -> Description {
+pub(super) fn description(model: &Transformer, layout: &Layout) -> Description {
     let described = functions(layout).iter().map(|(name, tokens)| {
         let function = match layout.stateful {
             true => stateful(model, layout, *tokens),
@@ -46,7 +46,7 @@ pub(super) fn description(model: &Decoder, layout: &Layout) -> Description {
     }
 }
 
-fn stateless(model: &Decoder, layout: &Layout) -> FunctionDescription {
+fn stateless(model: &Transformer, layout: &Layout) -> FunctionDescription {
     let (batch, length) = (layout.batch, layout.context);
     let input = |name| match layout.fixed {
         true => array(name, DType::Int32, &[batch, length]),
@@ -76,7 +76,7 @@ fn stateless(model: &Decoder, layout: &Layout) -> FunctionDescription {
     }
 }
 
-fn stateful(model: &Decoder, layout: &Layout, tokens: Option<usize>) -> FunctionDescription {
+fn stateful(model: &Transformer, layout: &Layout, tokens: Option<usize>) -> FunctionDescription {
     let most = tokens.unwrap_or(layout.context);
     let dtype = layout.precision.dtype();
     let ids = match tokens {
