@@ -135,7 +135,7 @@ fn tables() -> Vec<ScriptFn> {
         method::<Logits>("heat", "The text token by token; the less expected one was, the hotter it is.")
             .returns("TokenView")
             .details("Without colours, tokens of more than 4 nats stand in brackets.")
-            .example("load(\"embedded:student\").forward(\"the soup was good\").heat()", "TokenView(4 tokens)")
+            .example("[load(\"embedded:student\").forward(\"the soup was good\").heat()]", "[TokenView(4 tokens)]")
             .run(|call| Ok(TokenView::new(heat(&call.receiver::<Logits>()?)?))),
         method::<Logits>("compare", "Two models on the same text, position by position.")
             .param("other", Kind::object::<Logits>(), "The logits of the other model.")
