@@ -44,8 +44,8 @@ pub(super) fn open(folder: &Path) -> Result<Checkpoint> {
 struct Shards {
     files: Vec<Shard>,
     shapes: BTreeMap<String, Vec<usize>>,
-    /// Which file holds a weight.
-    homes: BTreeMap<String, usize>,
+    /// Which file holds a weight, and how it is called there.
+    homes: BTreeMap<String, (usize, String)>,
 }
 
 struct Shard {
@@ -81,7 +81,7 @@ impl Shards {
             shards.add(Shard::open(folder, name)?)?;
         }
         for (weight, file) in &promised {
-            if !shards.homes.contains_key(weight) {
+            if !shards.homes.contains_key(&modern(weight)) {
                 fail!("{file} lacks the weight \"{weight}\", which {INDEX} says it has");
             }
         }
@@ -89,10 +89,12 @@ impl Shards {
     }
 
     fn add(&mut self, shard: Shard) -> Result<()> {
-        for (name, shape) in shard.index.shapes() {
-            self.shapes.insert(name.to_owned(), shape.to_vec());
-            let twin = self.homes.insert(name.to_owned(), self.files.len());
-            if let Some(twin) = twin {
+        for (stored, shape) in shard.index.shapes() {
+            let name = modern(stored);
+            self.shapes.insert(name.clone(), shape.to_vec());
+            let home = (self.files.len(), stored.to_owned());
+            let twin = self.homes.insert(name.clone(), home);
+            if let Some((twin, _)) = twin {
                 let other = self.files[twin].path.display();
                 fail!(
                     "weight \"{name}\" is in {other} and in {}",
@@ -102,6 +104,15 @@ impl Shards {
         }
         self.files.push(shard);
         Ok(())
+    }
+}
+
+/// The name that transformers gives a weight of checkpoints from TensorFlow's time.
+fn modern(name: &str) -> String {
+    match name.rsplit_once('.') {
+        Some((norm, "gamma")) => format!("{norm}.weight"),
+        Some((norm, "beta")) => format!("{norm}.bias"),
+        _ => name.to_owned(),
     }
 }
 
@@ -143,12 +154,12 @@ impl Tensors for Shards {
     }
 
     fn read(&self, name: &str) -> Result<Array> {
-        let Some(home) = self.homes.get(name) else {
+        let Some((home, stored)) = self.homes.get(name) else {
             let known = self.homes.keys().map(String::as_str);
             return Err(Error::unknown("weight", name, known));
         };
         let shard = &self.files[*home];
-        let array = shard.index.read(&shard.map, name);
+        let array = shard.index.read(&shard.map, stored);
         array.with_context(|| shard.path.display().to_string())
     }
 }
@@ -206,6 +217,17 @@ mod tests {
             ]),
             &[("a", 0.0), ("b", 0.0)],
         );
+    }
+
+    #[test]
+    fn old_names_are_made_new() {
+        let old = weights(&["x.LayerNorm.beta", "x.LayerNorm.gamma", "x.gamma_table"]);
+        let folder = folder(&[("config.json", b"{}"), (SINGLE, &old)]);
+        let checkpoint = open(folder.path()).unwrap();
+        let first = |name: &str| checkpoint.weight(name, &[2]).unwrap().to_f64s()[0];
+        assert_eq!(first("x.LayerNorm.bias"), 0.0);
+        assert_eq!(first("x.LayerNorm.weight"), 1.0);
+        assert_eq!(first("x.gamma_table"), 2.0);
     }
 
     #[test]
