@@ -95,6 +95,10 @@ impl Terminal {
 
     /// A message on the standard error.
     pub fn message(&self, text: &str) {
+        let before = self.growing().end();
+        if !before.is_empty() {
+            self.out(&before);
+        }
         self.aside(|| eprintln!("{text}"));
     }
 
