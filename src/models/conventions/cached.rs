@@ -79,7 +79,7 @@ const TOGETHER: usize = 2048;
 /// A call is padded if at least one in so many of its tokens is real.
 const FILLED: usize = 4;
 /// Tokens of the numeric check.
-const PROBE: usize = 6;
+const PROBE: usize = 3;
 /// How far logits of the check may be apart, of the largest: caches may be of fp16.
 const NEAR: f32 = 1e-2;
 
