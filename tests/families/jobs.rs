@@ -57,6 +57,18 @@ impl Source {
         self
     }
 
+    /// With a tokenizer, and an embedding for its tokens.
+    fn with_words(self) -> Self {
+        let wide = |weights: &mut BTreeMap<String, Array>| {
+            let name = "model.embed_tokens.weight";
+            let values = weights[name].to_f32s().repeat(5);
+            let table = Array::from_f32(vec![260, 24], &values[..260 * 24]).unwrap();
+            weights.insert(name.to_owned(), table);
+        };
+        let made = self.tokenizer(258).weights(wide);
+        made.set("vocab_size", json!(260))
+    }
+
     /// With a tokenizer of so many tokens.
     fn tokenizer(self, tokens: usize) -> Self {
         let tokenizer = train_bpe(&["a lighthouse at the end of the pier"], tokens, &["<end>"]);
@@ -82,17 +94,7 @@ fn refused(source: &Source, options: ConvertOptions) -> String {
 
 #[test]
 fn what_is_written_is_what_was_converted() {
-    let vocab = |tokens: usize| {
-        move |weights: &mut BTreeMap<String, Array>| {
-            let table = &weights["model.embed_tokens.weight"];
-            let values = table.to_f32s().repeat(tokens.div_ceil(61));
-            let values = &values[..tokens * 24];
-            let table = Array::from_f32(vec![tokens, 24], values).unwrap();
-            weights.insert("model.embed_tokens.weight".to_owned(), table);
-        }
-    };
-    let source = Source::of("qwen3").tokenizer(258).weights(vocab(260));
-    let source = source.set("vocab_size", json!(260));
+    let source = Source::of("qwen3").with_words();
     fs::write(source.file("chat_template.jinja"), "{{ bos_token }}").unwrap();
     let out = tempfile::tempdir().unwrap();
     for (name, stateful) in [
@@ -250,6 +252,35 @@ fn what_is_no_such_model_is_refused() {
         },
     );
     assert!(message.contains("takes one row"), "{message}");
+}
+
+#[test]
+fn the_command_and_the_script_function() {
+    let source = Source::of("qwen2_score").with_words();
+    let run = |args: &[&str]| {
+        let mut command = crate::cli::program();
+        let output = command
+            .current_dir(source.path())
+            .args(args)
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    };
+    let command = ["convert", ".", "-o", "m.mlpackage"];
+    let (code, text) = run(&command);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("1 values of logits on one text"), "{text}");
+    assert!(text.contains("tokenizer.json"), "{text}");
+    let (code, text) = run(&command);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("m.mlpackage exists"), "{text}");
+    let script = "let m = convert(\".\", #{out: \"n.mlmodelc\", precision: \"fp32\"}); \
+                  let n = load(\"n.mlmodelc\"); let s = n.scores([\"a pier\", \"the end\"]); \
+                  print(s == m.scores([\"a pier\", \"the end\"])); print(s.len() + s[0].len())";
+    let (code, text) = run(&["-e", script]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("true\n3\n"), "{text}");
 }
 
 #[test]
