@@ -1,10 +1,12 @@
 //! Models that keep the past themselves give what their stateless twin gives, at every step.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use rlaif_repl::generate::{NextLogits, Way};
-use rlaif_repl::models::{CoreMLModelWrapper, LoadOptions};
+use rlaif_repl::models::{CoreMLModelWrapper, LoadOptions, StudentModel, Trainable};
 use rlaif_repl::numeric::Rng;
+use rlaif_repl::optim::AdamWOptions;
 
 use super::habits::{Habit, SLOTS, VOCAB, model};
 use super::{EXACT, apart};
@@ -121,3 +123,26 @@ fn whole_rows_have_the_logits_of_all_their_tokens() {
 
 /// Two whole pieces of a prompt function.
 const PIECES: usize = 2 * super::habits::PIECE;
+
+/// With fresh states a function that takes any number of tokens is as a stateless one: it learns.
+#[test]
+fn a_stateful_student_has_the_logits_of_its_twin() {
+    let twin = plain(Habit::Stateless);
+    let student = |habit| {
+        let model = Arc::new(plain(habit));
+        StudentModel::new(model, &Trainable::default(), AdamWOptions::default(), 0)
+    };
+    let mut rng = Rng::new(1);
+    let rows = [5, SLOTS, 2].map(|n| tokens(&mut rng, n));
+    let rows: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
+    let learner = student(Habit::States).unwrap();
+    let got = learner.policy().unwrap().rows(&rows).unwrap();
+    for (got, expected) in got.iter().zip(twin.forward_batch(&rows).unwrap()) {
+        let worst = apart(expected.as_slice().unwrap(), got.as_slice().unwrap());
+        assert!(worst < EXACT, "{worst:e}");
+    }
+    for habit in [Habit::Slots, Habit::Fixed] {
+        let error = student(habit).err().unwrap().to_string();
+        assert!(error.contains("takes tokens in pieces"), "{error}");
+    }
+}

@@ -102,7 +102,7 @@ Ctrl-C keeps what came: it is the result of the cell.";
 fn functions() -> Vec<ScriptFn> {
     vec![
         function("load", "Loads a Core ML language model with its tokenizer.")
-            .param("path", Kind::Path(&["mlmodelc", "mlpackage", "mlmodel"]), "The bundle, or \"embedded:student\" or \"embedded:judge\".")
+            .param("path", Kind::Path(&["mlmodelc", "mlpackage", "mlmodel"]), "The bundle or pipeline, a folder of parts, or \"embedded:student\" or \"embedded:judge\".")
             .options(LOAD)
             .returns("Model")
             .example("[load(\"embedded:student\")]", "[Model(\"embedded:student\", portable (cpu))]")
