@@ -11,6 +11,7 @@ mod fetch;
 mod formats;
 mod fuzz;
 mod gradients;
+mod gguf;
 mod graph;
 mod inspect;
 mod objectives;
