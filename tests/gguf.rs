@@ -9,7 +9,7 @@ use rlaif_repl::convert::{ConvertOptions, Oracle, Precision, convert, open};
 use rlaif_repl::models::{CoreMLModelWrapper, LoadOptions};
 use rlaif_repl::numeric::{Array, from_safetensors};
 use rlaif_repl::tokenizer::Tokenizer;
-use rlaif_repl::verify::SAMPLE;
+use rlaif_repl::verify::{RowLogits as _, SAMPLE};
 
 use crate::cli::run;
 
@@ -67,7 +67,10 @@ fn a_whole_model_computes_as_transformers() {
     assert!(tokenizer.chat_template().unwrap().contains("<|im_start|>"));
 
     check(
-        &Oracle::new(&source, 64, 64).unwrap().logits(&ids).unwrap(),
+        &Oracle::new("tiny", &source, 64, 64)
+            .unwrap()
+            .row_logits(&ids)
+            .unwrap(),
         &logits,
     );
     let options = ConvertOptions {
@@ -108,7 +111,8 @@ fn a_file_is_compared_with_a_bundle_of_it() {
     let (code, table) = verify("1e-2");
     assert_eq!(code, Some(0), "{table}");
     assert!(
-        table.contains("tiny.gguf and ") && table.contains("│ top-1 agreement │"),
+        table.contains("tiny.gguf by candle-transformers and ")
+            && table.contains("│ top-1 agreement │"),
         "{table}"
     );
     assert_eq!(verify("1e-7").0, Some(1), "fp16 is not exact");

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::predict::Opening;
@@ -12,7 +11,7 @@ use super::verify::text;
 use crate::convert::{Quantized, quantize};
 use crate::diag::{Error, Result};
 use crate::engine::device;
-use crate::models::{CompressOptions, Compression, CoreMLModelWrapper};
+use crate::models::{CompressOptions, Compression, CoreMLModelWrapper, ELEMENTS_MIN};
 use crate::repl::Terminal;
 use crate::report::Display;
 
@@ -51,29 +50,26 @@ pub(super) struct Args {
 
 /// How weights become smaller.
 #[derive(clap::Args)]
-pub(super) struct How {
-    /// 8 bits per channel, 4 bits in blocks, a table of values, or the largest elements alone.
-    #[arg(long, value_enum, default_value_t)]
-    scheme: SchemeName,
+struct How {
+    /// 8 bits per channel, 4 bits in blocks, a table of 2^n values, or the largest elements alone: int8,
+    /// int4, palette4, palette6, palette8, sparse.
+    #[arg(long, default_value = "int8", value_parser = Compression::named)]
+    scheme: Compression,
 
-    /// Elements that share a scale of int4; a row where it does not divide it.
-    #[arg(long, default_value_t = 32)]
-    block: usize,
-
-    /// Of a palette: 1, 2, 3, 4, 6 or 8.
-    #[arg(long, default_value_t = 4)]
-    bits: usize,
+    /// Elements that share a scale of int4, 32 if absent; a row where it does not divide it.
+    #[arg(long)]
+    block: Option<usize>,
 
     /// Output channels that share a palette; all if absent.
     #[arg(long)]
     group: Option<usize>,
 
-    /// The part of the elements that a sparse matrix keeps.
-    #[arg(long, default_value_t = 0.5)]
-    keep: f64,
+    /// The part of the elements that a sparse matrix keeps, 0.5 if absent.
+    #[arg(long)]
+    keep: Option<f64>,
 
     /// Smaller weights stay as they are.
-    #[arg(long, value_name = "ELEMENTS", default_value_t = 2048)]
+    #[arg(long, value_name = "ELEMENTS", default_value_t = ELEMENTS_MIN)]
     min_elements: usize,
 
     /// A part of the names of the weights that are compressed; may be given several times.
@@ -81,31 +77,30 @@ pub(super) struct How {
     targets: Vec<String>,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum SchemeName {
-    #[default]
-    Int8,
-    Int4,
-    Palette,
-    Sparse,
-}
-
 impl How {
-    pub(super) fn options(&self) -> CompressOptions {
-        let compression = match self.scheme {
-            SchemeName::Int8 => Compression::Int8,
-            SchemeName::Int4 => Compression::Int4 { block: self.block },
-            SchemeName::Palette => Compression::Palette {
-                bits: self.bits,
-                group: self.group,
-            },
-            SchemeName::Sparse => Compression::Sparse { keep: self.keep },
-        };
-        CompressOptions {
+    fn options(&self) -> Result<CompressOptions> {
+        let mut compression = self.scheme;
+        let (mut block, mut group, mut keep) = (self.block, self.group, self.keep);
+        match &mut compression {
+            Compression::Int4 { block: size } => *size = block.take().unwrap_or(*size),
+            Compression::Palette { group: size, .. } => *size = group.take(),
+            Compression::Sparse { keep: part } => *part = keep.take().unwrap_or(*part),
+            Compression::Int8 => {}
+        }
+        let left = [
+            ("--block", block.is_some()),
+            ("--group", group.is_some()),
+            ("--keep", keep.is_some()),
+        ];
+        if let Some((name, _)) = left.iter().find(|(_, given)| *given) {
+            return Err(Error::new(format!("{name} says nothing to this scheme"))
+                .hint("--block is of int4, --group of palettes, --keep of sparse"));
+        }
+        Ok(CompressOptions {
             compression,
             targets: self.targets.clone(),
             elements_min: self.min_elements,
-        }
+        })
     }
 }
 
@@ -125,7 +120,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         quantize(
             &model,
             &args.output,
-            &args.how.options(),
+            &args.how.options()?,
             text,
             &mut |_, _| Ok(()),
         )
