@@ -75,9 +75,11 @@ impl Job {
         let name = path.display().to_string();
         let bundle = convert(&source, &self.options).with_context(|| name.clone())?;
         load.interrupt.check()?;
+        let file = path.file_name().unwrap_or(path.as_os_str()).display();
+        let program = format!("the program of {file}");
         let made = |bundle| {
             let tokenizer = tokenizer(&source)?;
-            CoreMLModelWrapper::new(&name, Arc::new(bundle), tokenizer, load).map(Arc::new)
+            CoreMLModelWrapper::new(&program, Arc::new(bundle), tokenizer, load).map(Arc::new)
         };
         let (mut model, mut stored) = (made(bundle)?, Vec::new());
         if let Some(options) = &self.compression {
