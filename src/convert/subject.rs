@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::source::{Checkpoint, open};
-use super::{CONTEXT, Oracle, families};
+use super::{ConvertOptions, Oracle, families};
 use crate::diag::{Context, Error, Result};
 use crate::fail;
 use crate::models::{CoreMLModelWrapper, LoadOptions, embedded};
@@ -46,11 +46,8 @@ impl Subject {
     /// A checkpoint as it computes itself, called `name`.
     pub fn checkpoint(name: &str, source: &Arc<Checkpoint>) -> Result<Self> {
         let described = || -> Result<Self> {
-            let length_max = families::describe(source)?.context.min(CONTEXT);
-            let tokenizer = match source.companions.contains_key("tokenizer.json") {
-                true => Some(Arc::new(Tokenizer::from_files(&source.companions)?)),
-                false => None,
-            };
+            let length_max = ConvertOptions::default().context_of(&families::describe(source)?);
+            let tokenizer = source.tokenizer()?.map(Arc::new);
             let oracle = Oracle::new(name, source, length_max, length_max)?;
             Ok(Self {
                 model: Arc::new(oracle),

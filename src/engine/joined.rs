@@ -12,14 +12,9 @@ use crate::numeric::Array;
 pub(super) struct States(pub Vec<(BTreeMap<String, String>, Box<dyn State>)>);
 
 impl States {
-    /// Those of `count` programs that a caller gave, else the `fresh` ones.
-    pub fn given<'s>(
-        state: Option<&'s mut (dyn State + '_)>,
-        fresh: &'s mut Option<Self>,
-        count: usize,
-    ) -> Result<&'s mut Self> {
-        let given = state.and_then(|state| state.as_any_mut().downcast_mut::<Self>());
-        match given.or(fresh.as_mut()) {
+    /// Those of `count` programs that a caller gave.
+    pub fn given(state: &mut dyn State, count: usize) -> Result<&mut Self> {
+        match state.as_any_mut().downcast_mut::<Self>() {
             Some(states) if states.0.len() == count => Ok(states),
             _ => fail!("the state was made by another engine"),
         }

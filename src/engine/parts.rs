@@ -282,16 +282,16 @@ impl Engine for Parts {
         inputs: &Features,
         state: Option<&mut dyn State>,
     ) -> Result<Features> {
+        let Some(state) = state else {
+            let mut fresh = self.new_state(function)?;
+            return self.predict(function, inputs, Some(&mut *fresh));
+        };
         let described = self.description.function(function)?;
         let Some(line) = self.lines.get(function) else {
             fail!("there is no line of parts for \"{function}\"");
         };
         let mut given = prepare(described, inputs, self.limits.elements)?;
-        let mut fresh = match state {
-            Some(_) => None,
-            None => Some(self.states()?),
-        };
-        let states = States::given(state, &mut fresh, self.longest().len())?;
+        let states = States::given(state, self.longest().len())?;
         let first = line
             .parts
             .first()

@@ -84,13 +84,13 @@ impl Engine for Chain {
         inputs: &Features,
         state: Option<&mut dyn State>,
     ) -> Result<Features> {
+        let Some(state) = state else {
+            let mut fresh = self.new_state(function)?;
+            return self.predict(function, inputs, Some(&mut *fresh));
+        };
         let described = self.description.function(function)?;
         let mut held = prepare(described, inputs, self.limits.elements)?;
-        let mut fresh = match state {
-            Some(_) => None,
-            None => Some(self.states()?),
-        };
-        let states = States::given(state, &mut fresh, self.stages.len())?;
+        let states = States::given(state, self.stages.len())?;
         let mut classes = Features::new();
         for (stage, (_, state)) in self.stages.iter().zip(&mut states.0) {
             let given = stage.run(&held, &mut **state);

@@ -1,6 +1,6 @@
 //! Files as a whole: read with the path in the error, written so that no half of one is ever seen.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -52,15 +52,74 @@ fn open_to_readers(_file: &std::fs::File) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Fails if there is something at `path`, unless it is to be `replace`d; `how` is what would let it be.
+pub fn refuse_existing(path: &Path, replace: bool, how: &str) -> Result<()> {
+    if replace || path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let exists = Error::new(format!("{} exists", path.display()));
+    Err(exists.hint(format!(
+        "take another name, or let it be replaced with {how}"
+    )))
+}
+
 /// SHA-256 in lower-case hexadecimal.
 pub fn sha256(content: &[u8]) -> String {
-    let digest = Sha256::digest(content);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(content))
+}
+
+/// The SHA-256 of all that is left to read, a piece at a time.
+pub fn sha256_of(mut content: impl Read) -> std::io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match content.read(&mut piece)? {
+            0 => return Ok(hexadecimal(&hash.finalize())),
+            count => hash.update(&piece[..count]),
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether `path` is what `pattern` says, `*` standing for any characters.
+pub fn matches(pattern: &str, path: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else {
+        return pattern == path;
+    };
+    let Some(path) = path.strip_prefix(start) else {
+        return false;
+    };
+    let mut ends = path.char_indices().map(|(at, _)| at).chain([path.len()]);
+    ends.any(|at| matches(rest, &path[at..]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_match_paths() {
+        let check = |pattern, path, expected| {
+            assert_eq!(matches(pattern, path), expected, "{pattern} {path}")
+        };
+        check("*.json", "config.json", true);
+        check("*.json", "a/b.json", true);
+        check("model-*-of-*.safetensors", "model-1-of-2.safetensors", true);
+        check("model*", "my-model", false);
+        check("a", "a", true);
+        check("*", "", true);
+        check("*é*", "aéb", true);
+        check("a*a", "a", false);
+    }
+
+    #[test]
+    fn a_digest_is_the_same_in_pieces() {
+        let content = vec![7; (1 << 20) + 1];
+        assert_eq!(sha256_of(&content[..]).unwrap(), sha256(&content));
+    }
 
     #[test]
     fn writes_replace_and_leave_nothing_behind() {

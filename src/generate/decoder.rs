@@ -51,6 +51,18 @@ pub trait Decoder {
     fn next(&mut self, rows: &[(usize, &[u32])]) -> Result<Vec<Vec<f32>>>;
 }
 
+/// How many first tokens of a row need no computing where those of `past` are kept. At least one is always
+/// new: its logits are asked for.
+pub fn kept(past: &[u32], ids: &[u32]) -> usize {
+    let same = past.iter().zip(ids).take_while(|(a, b)| a == b).count();
+    same.min(ids.len().saturating_sub(1))
+}
+
+/// An earlier row with the tokens of row `i`: equal prompts are computed once.
+pub fn twin(rows: &[(usize, &[u32])], i: usize) -> Option<usize> {
+    rows[..i].iter().position(|(_, ids)| *ids == rows[i].1)
+}
+
 /// Computes everything at every token.
 pub(super) struct Recompute<'a>(pub &'a dyn NextLogits);
 

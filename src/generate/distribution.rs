@@ -1,5 +1,7 @@
 //! What logits say of the next token.
 
+use crate::numeric::stats::log_sum_exp;
+
 /// The softmax of logits divided by a temperature, in f64. Logarithms are natural.
 #[derive(Debug, Clone, Copy)]
 pub struct Distribution<'a> {
@@ -12,12 +14,10 @@ pub struct Distribution<'a> {
 impl<'a> Distribution<'a> {
     pub fn new(logits: &'a [f32], temperature: f64) -> Self {
         let score = |l: &f32| f64::from(*l) / temperature;
-        let best = logits.iter().map(score).fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = logits.iter().map(|l| (score(l) - best).exp()).sum();
         Self {
             logits,
             temperature,
-            norm: best + sum.ln(),
+            norm: log_sum_exp(logits.iter().map(score)),
         }
     }
 

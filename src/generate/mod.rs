@@ -14,7 +14,7 @@ mod scores;
 mod text;
 
 pub use constraint::Constraint;
-pub use decoder::{Decoder, NextLogits, Way};
+pub use decoder::{Decoder, NextLogits, Way, kept, twin};
 pub use distribution::Distribution;
 pub use generation::Generation;
 pub use mask::Mask;

@@ -10,13 +10,13 @@ use std::sync::mpsc::Sender;
 use hf_hub::api::Progress;
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
-use sha2::{Digest, Sha256};
 
 use super::files::{File, choose};
 use super::listing::{self, Listing};
 use super::{Settings, Step, Wanted, repository};
 use crate::diag::{Context, Error, Kind, Result};
 use crate::fail;
+use crate::files;
 
 /// How often a broken connection is tried again.
 const TRIES: usize = 3;
@@ -191,23 +191,14 @@ fn recover(blob: &Path, file: &File) -> Result<()> {
 
 /// Whether a file has the size and the digest that the hub lists.
 fn is_whole(path: &Path, file: &File) -> Result<bool> {
-    let mut content = fs::File::open(path)?;
+    let content = fs::File::open(path)?;
     if content.metadata()?.len() != file.size {
         return Ok(false);
     }
-    let Some(expected) = &file.sha256 else {
-        return Ok(true);
-    };
-    let mut hash = Sha256::new();
-    let mut piece = vec![0; 1 << 20];
-    loop {
-        match content.read(&mut piece)? {
-            0 => break,
-            count => hash.update(&piece[..count]),
-        }
+    match &file.sha256 {
+        Some(expected) => Ok(files::sha256_of(content)? == *expected),
+        None => Ok(true),
     }
-    let digest: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-    Ok(digest == *expected)
 }
 
 /// Makes the snapshot's link to a content that is there already.

@@ -132,7 +132,7 @@ fn cached(wanted: &Wanted, settings: &Settings) -> Result<PathBuf> {
     let missing = |pattern: &&String| {
         !listing::below(&snapshot)
             .iter()
-            .any(|file| files::matches(pattern, file))
+            .any(|file| crate::files::matches(pattern, file))
     };
     match wanted.files.iter().find(missing) {
         None => Ok(snapshot),

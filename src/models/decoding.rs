@@ -14,7 +14,7 @@ use crate::engine::device::scoped;
 use crate::engine::portable::increment::{Increment, Session, Want};
 use crate::engine::portable::{Bound, Precision};
 use crate::fail;
-use crate::generate::{Decoder, Way};
+use crate::generate::{Decoder, Way, kept, twin};
 use crate::numeric::Rng;
 
 /// How a model decodes.
@@ -208,15 +208,14 @@ impl Incremental<'_> {
             self.session.close(key);
             self.done.remove(&key);
         }
-        // Equal prompts are computed once.
         let mut logits: Vec<Vec<f32>> = vec![Vec::new(); rows.len()];
         let mut twins = Vec::new();
         let mut groups: Vec<Vec<usize>> = vec![Vec::new()];
         let mut size = 0;
         for (i, (key, ids)) in rows.iter().enumerate() {
             let new = ids.len() - self.known(*key, ids);
-            let twin = rows[..i].iter().position(|(_, other)| other == ids);
-            match twin.filter(|_| new == ids.len()) {
+            let fresh = new == ids.len();
+            match fresh.then(|| twin(rows, i)).flatten() {
                 Some(twin) => twins.push((twin, i)),
                 None if size > 0 && size + new > TOGETHER => {
                     groups.push(vec![i]);
@@ -247,11 +246,9 @@ impl Incremental<'_> {
         Ok(logits)
     }
 
-    /// How many first tokens of a row are there; at least one is always new.
+    /// How many first tokens of a row are there.
     fn known(&self, key: usize, ids: &[u32]) -> usize {
-        let done = self.done.get(&key).map_or(&[][..], Vec::as_slice);
-        let same = done.iter().zip(ids).take_while(|(a, b)| a == b).count();
-        same.min(ids.len().saturating_sub(1))
+        kept(self.done.get(&key).map_or(&[], Vec::as_slice), ids)
     }
 
     fn extend(&mut self, rows: &[(usize, &[u32])]) -> Result<Vec<Vec<f32>>> {

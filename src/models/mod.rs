@@ -15,7 +15,7 @@ mod texts;
 
 pub use compress::{CompressOptions, Compression, ELEMENTS_MIN, compress};
 pub use conventions::{
-    Bounds, Calls, Companion, Convention, Runner, Span, Tokens, Whole, recognise,
+    Bounds, Calls, Companion, Convention, Runner, Span, TASK, Tokens, Whole, recognise,
 };
 pub use coreml_model::{CoreMLModelWrapper, EngineChoice, LoadOptions};
 pub use decoding::Decoding;

@@ -9,6 +9,12 @@ pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
+/// log Σ exp(value).
+pub fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let most = values.clone().fold(f64::NEG_INFINITY, f64::max);
+    most + values.map(|v| (v - most).exp()).sum::<f64>().ln()
+}
+
 /// Sample standard deviation (n − 1); `None` for fewer than two values.
 pub fn std(values: &[f64]) -> Option<f64> {
     let centre = mean(values).filter(|_| values.len() > 1)?;

@@ -15,7 +15,7 @@ use ndarray::Array2;
 use crate::diag::{Error, Kind, Result};
 use crate::fail;
 pub use position::Position;
-use position::log_sum_exp;
+use position::norm;
 
 /// What gives logits for rows of tokens: a bundle, or a checkpoint's own forward pass.
 pub trait RowLogits {
@@ -39,7 +39,7 @@ pub fn perplexity(
         progress(done)?;
         let logits = checked(model, row)?;
         for (logits, next) in logits.rows().into_iter().zip(&row[1..]) {
-            sum += log_sum_exp(logits) - f64::from(logits[*next as usize]);
+            sum += norm(logits) - f64::from(logits[*next as usize]);
             count += 1;
         }
     }

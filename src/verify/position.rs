@@ -2,6 +2,8 @@
 
 use ndarray::ArrayView1;
 
+use crate::numeric::stats::log_sum_exp;
+
 /// How two models' logits at a position differ.
 #[derive(Debug, Clone, Copy)]
 pub struct Position {
@@ -21,7 +23,7 @@ pub struct Position {
 
 impl Position {
     pub fn of(a: ArrayView1<f32>, b: ArrayView1<f32>, next: Option<u32>) -> Self {
-        let norms = [log_sum_exp(a), log_sum_exp(b)];
+        let norms = [norm(a), norm(b)];
         let (mut delta_max, mut delta_sum, mut scale, mut kl) = (0f64, 0.0, 0f64, 0.0);
         for (a, b) in a.iter().zip(b).map(|(a, b)| (f64::from(*a), f64::from(*b))) {
             let delta = (a - b).abs();
@@ -46,13 +48,8 @@ impl Position {
 }
 
 /// log Σ exp(logit), in f64.
-pub(super) fn log_sum_exp(logits: ArrayView1<f32>) -> f64 {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits
-        .iter()
-        .map(|l| (f64::from(*l) - f64::from(most)).exp())
-        .sum();
-    f64::from(most) + sum.ln()
+pub(super) fn norm(logits: ArrayView1<f32>) -> f64 {
+    log_sum_exp(logits.iter().map(|l| f64::from(*l)))
 }
 
 /// The first token of the largest logit.

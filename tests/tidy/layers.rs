@@ -14,7 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("weights", &["numeric", "diag"]),
     ("package", &["weights", "mil", "numeric", "diag"]),
     ("report", &["numeric", "diag"]),
-    ("hub", &["report", "diag"]),
+    ("hub", &["report", "files", "diag"]),
     ("runs", &["files", "numeric", "diag"]),
     ("tokenizer", &["files", "numeric", "diag"]),
     ("chat", &["tokenizer", "numeric", "diag"]),

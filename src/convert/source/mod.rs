@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::diag::{Context, Error, Result};
 use crate::numeric::Array;
+use crate::tokenizer::Tokenizer;
 
 pub use memory::InMemory;
 
@@ -56,6 +57,14 @@ pub trait Tensors: Send + Sync {
 }
 
 impl Checkpoint {
+    /// Its tokenizer, if it has one.
+    pub fn tokenizer(&self) -> Result<Option<Tokenizer>> {
+        match self.companions.contains_key("tokenizer.json") {
+            true => Tokenizer::from_files(&self.companions).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// The weight called `name`, which must have the shape `expected`.
     pub fn weight(&self, name: &str, expected: &[usize]) -> Result<Array> {
         let shapes = self.tensors.shapes();

@@ -1,8 +1,9 @@
 //! Files of models: compiling, and writing one form as the other.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::diag::{Error, Result};
+use crate::diag::Result;
+use crate::files::refuse_existing;
 use crate::host::{Call, Key, Kind, ScriptFn, Topic, function};
 use crate::package::{Model, compile};
 
@@ -37,9 +38,6 @@ fn functions() -> Vec<ScriptFn> {
 
 fn save_as(call: &mut Call) -> Result<()> {
     let (path, out): (PathBuf, PathBuf) = (call.get("path")?, call.get("out")?);
-    if !call.options.get::<bool>("force")? && Path::new(&out).symlink_metadata().is_ok() {
-        let exists = Error::new(format!("{} exists", out.display()));
-        return Err(exists.hint("take another name, or let it be replaced with #{force: true}"));
-    }
+    refuse_existing(&out, call.options.get("force")?, "#{force: true}")?;
     Model::open(&path)?.save(&out)
 }

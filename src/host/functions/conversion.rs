@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::models::Model;
 use crate::convert::{ConvertOptions, Job, Precision, stored_weights};
-use crate::diag::{Error, Interrupt, Result};
+use crate::diag::{Interrupt, Result};
+use crate::files::refuse_existing;
 use crate::host::{Call, Key, Kind, Topic, function};
 use crate::hub::or_fetch;
 use crate::models::{Compression, LoadOptions};
@@ -84,12 +85,8 @@ const CONVERT: &[Key] = &[
 fn convert(call: &mut Call) -> Result<Model> {
     let path: PathBuf = call.get("source")?;
     let out: Option<PathBuf> = call.options.get("out")?;
-    let exists = |out: &PathBuf| out.symlink_metadata().is_ok();
-    if let Some(out) = out.as_ref().filter(|out| exists(out))
-        && !call.options.get::<bool>("force")?
-    {
-        let exists = Error::new(format!("{} exists", out.display()));
-        return Err(exists.hint("take another name, or let it be replaced with #{force: true}"));
+    if let Some(out) = &out {
+        refuse_existing(out, call.options.get("force")?, "#{force: true}")?;
     }
     let load = LoadOptions {
         interrupt: Interrupt::from(call.host.interrupt().clone()),

@@ -67,7 +67,7 @@ pub trait Convention: Send + Sync {
 const WINDOW: &str = "co.huggingface.exporters.sliding_window";
 
 /// Key of a bundle's metadata for what it is for, and what that is of a language model.
-const TASK: (&str, &str) = ("co.huggingface.exporters.task", "text-generation");
+pub const TASK: (&str, &str) = ("co.huggingface.exporters.task", "text-generation");
 
 /// The convention of a function.
 ///

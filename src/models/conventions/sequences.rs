@@ -7,7 +7,7 @@ use super::cached::{Cached, Sequence, Want};
 use crate::diag::Result;
 use crate::engine::device::scoped;
 use crate::fail;
-use crate::generate::{Decoder, Way};
+use crate::generate::{Decoder, Way, kept, twin};
 
 /// The rows of one batch.
 pub(super) struct Sequences<'a> {
@@ -31,10 +31,7 @@ impl<'a> Sequences<'a> {
             Some(sequence) => sequence,
             None => self.model.start(self.run.engine)?,
         };
-        let known = sequence.ids.iter().zip(ids);
-        let known = known.take_while(|(a, b)| a == b).count();
-        // At least one token is always new: its logits are asked for.
-        let known = known.min(ids.len().saturating_sub(1));
+        let known = kept(&sequence.ids, ids);
         self.model.rewind(&self.run, &mut sequence, known)?;
         let logits = self
             .model
@@ -68,10 +65,8 @@ impl Decoder for Sequences<'_> {
             .retain(|key, _| rows.iter().any(|(row, _)| row == key));
         let mut logits: Vec<Vec<f32>> = Vec::with_capacity(rows.len());
         for (i, (key, ids)) in rows.iter().enumerate() {
-            // Equal prompts are computed once.
-            let twin = rows[..i].iter().position(|(_, other)| other == ids);
-            let twin = twin.filter(|_| !self.rows.contains_key(key));
-            let made = match twin {
+            let fresh = !self.rows.contains_key(key);
+            let made = match fresh.then(|| twin(rows, i)).flatten() {
                 Some(twin) if self.copy(rows[twin].0, *key)? => logits[twin].clone(),
                 _ => scoped(|| self.grow(*key, ids))?,
             };

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::diag::{Context, Error, Result};
 use crate::fail;
+use crate::files;
 
 /// The bundles of a model; chunks of layers in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -215,21 +216,9 @@ fn existing(path: &Path) -> Result<PathBuf> {
 }
 
 fn matching(folder: &Path, pattern: &str) -> Result<PathBuf> {
-    let parts: Vec<&str> = pattern.split('*').collect();
     let fits = |path: &PathBuf| {
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
-        let mut rest = name;
-        let inside = parts.iter().all(|part| match rest.find(part) {
-            Some(at) => {
-                rest = &rest[at + part.len()..];
-                true
-            }
-            None => false,
-        });
-        inside && name.starts_with(parts[0]) && name.ends_with(parts[parts.len() - 1])
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| files::matches(pattern, name))
     };
     let found = entries(folder)?.into_iter().find(fits);
     found.ok_or_else(|| Error::new(format!("no bundle in {} fits {pattern}", folder.display())))
