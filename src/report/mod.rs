@@ -3,6 +3,7 @@
 //! Nothing here prints or asks the terminal anything; a shell passes a [`Terminal`].
 
 mod axis;
+mod html;
 mod number;
 mod plot;
 mod plot_svg;
@@ -11,6 +12,7 @@ mod table;
 mod text;
 mod tokens;
 
+pub use html::escape;
 pub use number::{format_bytes, format_number};
 pub use plot::{Plot, Series};
 pub use table::{Align, Cell, Column, Table};

@@ -54,6 +54,14 @@ pub enum Cell {
     Empty,
 }
 
+/// A column as it is shown.
+pub(super) struct LaidOut {
+    pub name: String,
+    /// As CSS names it.
+    pub align: &'static str,
+    pub texts: Vec<String>,
+}
+
 impl Column {
     /// A column that aligns numbers to the right, all else to the left.
     pub fn new(name: impl Into<String>) -> Self {
@@ -159,6 +167,20 @@ impl Table {
         } else {
             format!("{title}\n{table}")
         }
+    }
+
+    /// Every column with its cells as text.
+    pub(super) fn laid_out(&self) -> Vec<LaidOut> {
+        let column = |(index, column): (usize, &Column)| LaidOut {
+            name: harmless(&column.name),
+            align: match self.alignment(index) {
+                CellAlignment::Left => "left",
+                CellAlignment::Right => "right",
+                CellAlignment::Center => "center",
+            },
+            texts: self.texts(index),
+        };
+        self.columns.iter().enumerate().map(column).collect()
     }
 
     /// `{"title", "columns": [name], "rows": [[cell]]}`.

@@ -1,0 +1,169 @@
+//! What is shown, as HTML for notebooks: it takes the page's own text colour, so it reads on light and dark.
+
+use super::table::Table;
+use super::tokens::{Shades, Tokens};
+use super::{Display, Plot};
+
+/// A plot's size on a page, in pixels.
+const PLOT: (u32, u32) = (640, 400);
+
+impl Display {
+    /// An HTML fragment without scripts; everything that came from outside is escaped.
+    pub fn html(&self) -> String {
+        match self {
+            Self::Text(text) => pre(text),
+            Self::Table(table) => self::table(table),
+            Self::Plot(plot) => self::plot(plot),
+            Self::Tokens(tokens) => self::tokens(tokens),
+        }
+    }
+
+    /// An SVG document, of what is a drawing.
+    pub fn svg(&self) -> Option<String> {
+        match self {
+            Self::Plot(plot) => plot.to_svg(PLOT.0, PLOT.1).ok(),
+            _ => None,
+        }
+    }
+}
+
+/// `text` for the inside of an element or a quoted attribute.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+fn pre(text: &str) -> String {
+    // A line end right after the tag would be lost.
+    format!("<pre>\n{}</pre>", escape(text))
+}
+
+fn table(table: &Table) -> String {
+    let columns = table.laid_out();
+    let cell = |tag: &str, text: &str, align: &str| {
+        format!(
+            "<{tag} style=\"text-align:{align}\">{}</{tag}>",
+            escape(text).replace('\n', "<br>")
+        )
+    };
+    let head: String = columns
+        .iter()
+        .map(|column| cell("th", &column.name, column.align))
+        .collect();
+    let row = |row: usize| -> String {
+        let cells = columns
+            .iter()
+            .map(|column| cell("td", &column.texts[row], column.align));
+        format!("<tr>{}</tr>\n", cells.collect::<String>())
+    };
+    let body: String = (0..table.rows().len()).map(row).collect();
+    let caption = match table.title() {
+        "" => String::new(),
+        title => format!(
+            "<caption style=\"caption-side:top;text-align:left\">{}</caption>\n",
+            escape(title).replace('\n', "<br>")
+        ),
+    };
+    format!(
+        "<table>\n{caption}<thead>\n<tr>{head}</tr>\n</thead>\n<tbody>\n{body}</tbody>\n</table>"
+    )
+}
+
+fn plot(plot: &Plot) -> String {
+    match plot.to_svg(PLOT.0, PLOT.1) {
+        Ok(svg) => svg,
+        Err(error) => pre(&format!("{}: {error}", plot.title)),
+    }
+}
+
+/// Each token on a background that lets the page's shine through, its weight in a tooltip.
+fn tokens(tokens: &Tokens) -> String {
+    let [red, green, blue] = match tokens.shades {
+        Shades::Green => [0, 158, 115],
+        Shades::Red => [213, 94, 0],
+    };
+    let span = |(text, weight): &(String, f64)| {
+        let strength = if *weight > 0.0 { weight.min(1.0) } else { 0.0 };
+        let end = if text.ends_with('⏎') { "\n" } else { "" };
+        format!(
+            "<span title=\"{weight:.3}\" style=\"background:rgba({red},{green},{blue},{:.2});\
+             box-shadow:inset -1px 0 rgba(128,128,128,.5)\">{}</span>{end}",
+            0.6 * strength,
+            escape(text)
+        )
+    };
+    let items: String = tokens.items.iter().map(span).collect();
+    let title = match tokens.title.as_str() {
+        "" => String::new(),
+        title => format!("<div>{}</div>\n", escape(title)),
+    };
+    format!("{title}<pre style=\"white-space:pre-wrap;line-height:1.5\">\n{items}</pre>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Cell, Column};
+
+    #[test]
+    fn what_came_from_outside_is_escaped() {
+        let text = "<b a='1'>\"&\"</b>";
+        let escaped = "&lt;b a=&#39;1&#39;&gt;&quot;&amp;&quot;&lt;/b&gt;";
+        let mut table = Table::new(text, [text]);
+        table.push([text]).unwrap();
+        let tokens = Tokens {
+            title: text.into(),
+            items: vec![(text.into(), 1.0)],
+            ..Tokens::default()
+        };
+        let displays = [
+            (Display::Text(text.into()), 1),
+            (Display::Table(table), 3),
+            (Display::Tokens(tokens), 2),
+        ];
+        for (display, count) in displays {
+            let html = display.html();
+            assert_eq!(html.matches(escaped).count(), count, "{html}");
+            assert!(!html.contains("<b"), "{html}");
+        }
+        let plot = Plot::new(text).labels(text, text).values(text, &[1.0, 2.0]);
+        assert!(!Display::Plot(plot).html().contains("<b a"));
+    }
+
+    #[test]
+    fn tables_keep_their_alignment_and_titles() {
+        let mut table = Table::new("sizes\nof two", [Column::new("name"), Column::new("n")]);
+        table.push([Cell::from("a\nb"), Cell::from(1.25)]).unwrap();
+        table.push([Cell::Empty, Cell::from(10.5)]).unwrap();
+        let expected = "<table>\n\
+            <caption style=\"caption-side:top;text-align:left\">sizes<br>of two</caption>\n\
+            <thead>\n<tr><th style=\"text-align:left\">name</th><th style=\"text-align:right\">n</th></tr>\n</thead>\n\
+            <tbody>\n\
+            <tr><td style=\"text-align:left\">a<br>b</td><td style=\"text-align:right\">1.25</td></tr>\n\
+            <tr><td style=\"text-align:left\"></td><td style=\"text-align:right\">10.50</td></tr>\n\
+            </tbody>\n</table>";
+        assert_eq!(Display::Table(table).html(), expected);
+    }
+
+    #[test]
+    fn tokens_are_as_strong_as_their_weight() {
+        let tokens = Tokens {
+            items: vec![("a⏎".into(), 0.5), ("b".into(), f64::NAN)],
+            ..Tokens::default()
+        };
+        let html = Display::Tokens(tokens).html();
+        assert!(html.contains("rgba(0,158,115,0.30);"), "{html}");
+        assert!(html.contains(">a⏎</span>\n<span"), "{html}");
+        assert!(html.contains("rgba(0,158,115,0.00);"), "{html}");
+    }
+}
