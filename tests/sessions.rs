@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use rlaif_repl::host::{Event, Provenance, Recorder, Setup, StillClock};
+use rlaif_repl::host::{Event, Nobody, Provenance, Recorder, Setup, StillClock};
 use rlaif_repl::report::Terminal;
 use rlaif_repl::session::Session;
 
@@ -44,6 +44,7 @@ fn played(document: &str, folder: &Path) -> String {
         seed: 0,
         args: Vec::new(),
         sink: recorder.clone(),
+        front: Arc::new(Nobody),
         interrupt: Arc::new(AtomicBool::new(false)),
         clock: Arc::new(StillClock),
         provenance: Provenance::default(),
@@ -78,7 +79,7 @@ fn played(document: &str, folder: &Path) -> String {
 }
 
 fn shows(session: &mut Session, recorder: &Recorder, code: &str) -> String {
-    let outcome = session.eval(code);
+    let outcome = session.submit(code).outcome;
     let screen = Terminal::default();
     let mut parts: Vec<String> = Vec::new();
     let mut written = String::new();

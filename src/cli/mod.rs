@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::diag::{Error, Result};
-use crate::host::{Clock, Provenance, Setup};
+use crate::host::{Clock, Nobody, Provenance, Setup};
 use crate::repl::{self, Terminal};
 use crate::session::{self, Session};
 use interrupts::Interrupts;
@@ -146,6 +146,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
         seed: cli.seed,
         args: cli.args,
         sink: terminal.clone(),
+        front: match prompt {
+            true => terminal.clone(),
+            false => Arc::new(Nobody),
+        },
         interrupt: Interrupts::install(prompt)?,
         clock: Arc::new(Stopwatch(Instant::now())),
         provenance: Provenance {

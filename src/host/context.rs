@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rhai::{Dynamic, EvalAltResult};
 
+use super::front::Front;
 use super::provenance::{OpenRuns, Provenance};
 use super::registry::Registry;
 use super::sink::{Event, Progress, Sink};
@@ -50,6 +51,8 @@ pub struct Setup {
     /// The script's arguments.
     pub args: Vec<String>,
     pub sink: Arc<dyn Sink>,
+    /// Who answers questions.
+    pub front: Arc<dyn Front>,
     /// Set by the shell when the user wants to stop.
     pub interrupt: Arc<AtomicBool>,
     pub clock: Arc<dyn Clock>,
@@ -67,6 +70,7 @@ struct Inner {
     base: PathBuf,
     args: Vec<String>,
     sink: Arc<dyn Sink>,
+    front: Arc<dyn Front>,
     interrupt: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
     random: Mutex<(u64, Rng)>,
@@ -100,6 +104,7 @@ impl Host {
             base: setup.base,
             args: setup.args,
             sink: setup.sink,
+            front: setup.front,
             interrupt: setup.interrupt,
             clock: setup.clock,
             random: Mutex::new((setup.seed, Rng::new(setup.seed))),
@@ -132,6 +137,11 @@ impl Host {
     /// Shows a line of text.
     pub fn print(&self, text: impl Into<String>) {
         self.show(Display::Text(text.into()));
+    }
+
+    /// Who answers questions.
+    pub fn front(&self) -> &dyn Front {
+        &*self.0.front
     }
 
     /// Starts a progress display of `total` steps (0: unknown); dropping it ends it.
@@ -267,6 +277,13 @@ impl Host {
     pub(super) fn take_script_error(&self, ours: &Error) -> Option<Box<EvalAltResult>> {
         let (message, error) = lock(&self.0.script_error).take()?;
         (!ours.is_interrupt() && message == ours.message()).then_some(error)
+    }
+
+    /// Forgets what is left of the last evaluation: its interrupt, its exit, its unfinished work.
+    pub fn begin(&self) {
+        self.0.interrupt.store(false, Ordering::Relaxed);
+        self.take_exit();
+        self.take_unfinished();
     }
 
     /// Asks the shell to leave; the returned error stops the script.

@@ -30,6 +30,7 @@ mod compare;
 pub mod context;
 pub mod engine;
 pub mod error;
+pub mod front;
 pub mod function;
 mod functions;
 pub mod help;
@@ -45,6 +46,7 @@ pub mod value;
 
 pub use call::{Call, Callback};
 pub use context::{Clock, Host, Setup, StillClock};
+pub use front::{Front, Nobody};
 pub use function::{ScriptFn, function, index, method, operator, property};
 pub use kind::Kind;
 pub use options::{Key, Options};

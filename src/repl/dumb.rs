@@ -3,7 +3,7 @@
 use std::io::BufRead as _;
 
 use super::terminal::Terminal;
-use super::{Next, magic, step};
+use super::{Next, step};
 use crate::diag::Result;
 use crate::session::{Checker, Completeness, Session};
 
@@ -19,8 +19,7 @@ pub(super) fn run(mut session: Session, terminal: &Terminal) -> Result<i32> {
             return Ok(0);
         }
         cell.push_str(&line);
-        let unfinished =
-            !magic::is_magic(&cell) && checker.check(&cell) == Completeness::Incomplete;
+        let unfinished = checker.check_input(&cell) == Completeness::Incomplete;
         if unfinished && !line.trim().is_empty() {
             continue;
         }

@@ -18,9 +18,9 @@ use rustyline::{
 };
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use super::Shared;
 use super::highlight::Painter;
 use super::terminal::{Terminal, columns};
-use super::{Shared, magic};
 use crate::diag::{Error, Result};
 use crate::session::lexer::{depth, lex};
 use crate::session::{Candidate, Checker, Completeness};
@@ -78,11 +78,12 @@ impl Editor {
         Ok(Self { editor, file })
     }
 
-    /// Reads the cell of that number.
-    pub(super) fn read(&mut self, cell: usize) -> Result<String, ReadlineError> {
+    /// Reads the cell of that number; `text` stands there already.
+    pub(super) fn read(&mut self, cell: usize, text: &str) -> Result<String, ReadlineError> {
         let raw = format!("In [{cell}]: ");
         let styled = format!("\x1b[32mIn [\x1b[1;32m{cell}\x1b[0;32m]:\x1b[0m ");
-        self.editor.readline(&(raw.as_str(), styled.as_str()))
+        self.editor
+            .readline_with_initial(&(raw.as_str(), styled.as_str()), (text, ""))
     }
 
     /// Whether the line that was left last was empty.
@@ -122,9 +123,7 @@ impl ConditionalEventHandler for Enter {
 
 /// Whether Enter runs the text: it is complete or can't become so, or two empty lines insist.
 fn is_complete(checker: &Checker, text: &str) -> bool {
-    magic::is_magic(text)
-        || text.ends_with("\n\n")
-        || checker.check(text) != Completeness::Incomplete
+    text.ends_with("\n\n") || checker.check_input(text) != Completeness::Incomplete
 }
 
 /// A closing bracket that opens a line steps back one level. rustyline has no command that deletes and inserts, so
@@ -210,13 +209,6 @@ impl Completer for Assistant {
                 text: bracket.into(),
             };
             return Ok((at.saturating_sub(INDENT), vec![close]));
-        }
-        if let Some((start, names)) = magic::complete(text, at) {
-            let choice = |name: &str| Choice {
-                shown: name.into(),
-                text: format!("{name} "),
-            };
-            return Ok((start, names.into_iter().map(choice).collect()));
         }
         // Tab at the start of a line indents.
         let line = text[..at].rsplit('\n').next().unwrap_or("");

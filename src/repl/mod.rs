@@ -8,9 +8,9 @@
 
 mod dumb;
 mod edit;
+mod front;
 mod growing;
 mod highlight;
-mod magic;
 mod screen;
 mod terminal;
 
@@ -23,16 +23,16 @@ use rustyline::error::ReadlineError;
 pub use terminal::Terminal;
 
 use crate::diag::Result;
-use crate::session::{Outcome, Problem, Session};
+use crate::session::Session;
 use edit::Editor;
-use magic::Input;
 
 /// The session as the loop and the editor share it: the editor looks while the user types, the loop evaluates.
 type Shared = Rc<RefCell<Session>>;
 
 /// What the loop does next.
 enum Next {
-    Go,
+    /// This text stands in the next input.
+    Go(String),
     Leave(i32),
 }
 
@@ -52,14 +52,16 @@ pub fn run(session: Session, terminal: &Terminal) -> Result<i32> {
     let session: Shared = Rc::new(RefCell::new(session));
     let mut editor = Editor::new(session.clone(), terminal, history_file())?;
     let mut idle_interrupts = 0;
+    let mut text = String::new();
     loop {
         let cell = session.borrow().next_cell();
-        match editor.read(cell) {
+        match editor.read(cell, &std::mem::take(&mut text)) {
             Ok(line) => {
                 idle_interrupts = 0;
                 editor.remember(&line);
-                if let Next::Leave(code) = step(&mut session.borrow_mut(), terminal, &line) {
-                    return Ok(code);
+                match step(&mut session.borrow_mut(), terminal, &line) {
+                    Next::Leave(code) => return Ok(code),
+                    Next::Go(next) => text = next,
                 }
             }
             Err(ReadlineError::Interrupted) => {
@@ -84,37 +86,26 @@ pub fn run(session: Session, terminal: &Terminal) -> Result<i32> {
 
 /// Handles one input.
 fn step(session: &mut Session, terminal: &Terminal, line: &str) -> Next {
-    match magic::parse(line) {
-        Input::Nothing => Next::Go,
-        Input::Code(code) => evaluate(session, terminal, code),
-        Input::Magic(magic) => magic::run(magic, session, terminal),
-    }
-}
-
-/// Evaluates the next cell and shows what came of it.
-fn evaluate(session: &mut Session, terminal: &Terminal, code: &str) -> Next {
-    let cell = session.next_cell();
-    let outcome = session.eval(code);
-    if let Some(display) = session.show(&outcome.value, terminal.width().saturating_sub(9).max(20))
-    {
-        terminal.result(cell, &display);
-    }
-    finish(terminal, &outcome)
-}
-
-/// Tells the failure, or leaves.
-fn finish(terminal: &Terminal, outcome: &Outcome) -> Next {
+    let reply = session.submit(line);
+    let outcome = &reply.outcome;
     if let Some(code) = outcome.exit {
         return Next::Leave(code);
     }
     terminal.settle();
+    let width = terminal.width().saturating_sub(9).max(20);
+    if let Some(display) = session.show(&outcome.value, width) {
+        match reply.cell {
+            Some(cell) => terminal.result(cell, &display),
+            None => terminal.display(&display),
+        }
+    }
     if let Some(problem) = &outcome.problem {
-        if problem.problem == Problem::Interrupted {
+        if problem.is_interrupt() {
             terminal.wipe_line();
         }
         terminal.line(&problem.render(terminal.colour()));
     }
-    Next::Go
+    Next::Go(reply.next_input.unwrap_or_default())
 }
 
 /// Where the history lives: `RLAIF_HISTORY`, or a file in the user's state folder.

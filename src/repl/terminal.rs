@@ -132,13 +132,15 @@ impl Terminal {
         std::io::stdout().flush().ok();
     }
 
-    /// Takes down the bars of work that nobody finished.
+    /// Takes down the bars of work that nobody finished, and ends the line that is being written.
     pub(super) fn settle(&self) {
         for work in std::mem::take(&mut *self.running()).into_values() {
             if let Some(bar) = work.bar {
                 bar.finish_and_clear();
             }
         }
+        let rest = self.growing().end();
+        self.out(&rest);
     }
 
     /// Wipes the `^C` that the keyboard left on the line.

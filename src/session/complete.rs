@@ -36,6 +36,9 @@ impl Session {
     /// What could stand at byte `at` of the text.
     pub fn complete(&self, text: &str, at: usize) -> Completions {
         let text = text.get(..at).unwrap_or(text);
+        if let Some(completions) = self.complete_magic(text) {
+            return completions;
+        }
         let all = lex(text);
         if all.last().is_some_and(|token| token.kind == Piece::Comment) {
             return Completions::default();

@@ -3,6 +3,7 @@
 use rhai::{Engine, ParseErrorType, Position};
 
 use super::lexer::{Kind, Token, lex};
+use super::magic;
 use super::underscore;
 
 /// A verdict on input.
@@ -26,6 +27,12 @@ impl Checker {
         Self { engine }
     }
 
+    /// The verdict on what a prompt reads: magics are finished by their own rules.
+    pub fn check_input(&self, text: &str) -> Completeness {
+        magic::completeness(text, self)
+    }
+
+    /// The verdict on script.
     pub fn check(&self, code: &str) -> Completeness {
         let tokens = lex(code);
         let significant = |token: &&Token| !matches!(token.kind, Kind::Space | Kind::Comment);

@@ -164,11 +164,20 @@ impl Diagnostic {
             text: sources.line(&at.source, at.line),
         });
         Self {
-            problem: Problem::Syntax,
+            problem: match (error.is_interrupt(), error.position()) {
+                (true, _) => Problem::Interrupted,
+                (false, Some(_)) => Problem::Syntax,
+                (false, None) => Problem::Runtime,
+            },
             message: words::of_error(error),
             hint: error.hint_text().map(Into::into),
             frames: frames.into_iter().collect(),
         }
+    }
+
+    /// Whether the user stopped the work.
+    pub fn is_interrupt(&self) -> bool {
+        self.problem == Problem::Interrupted
     }
 
     pub(super) fn of_panic(message: &str) -> Self {

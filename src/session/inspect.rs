@@ -64,6 +64,12 @@ impl Session {
         parts.fold(signature, |text, part| format!("{text}\n{part}"))
     }
 
+    /// The text of the definition of one of the session's functions.
+    pub(super) fn function_source(&self, name: &str) -> Option<String> {
+        let place = self.sources.functions.get(name)?;
+        Some(self.source_of(name, place)).filter(|text| !text.is_empty())
+    }
+
     /// The text of a function's definition.
     fn source_of(&self, name: &str, place: &str) -> String {
         let text = self.sources.texts.get(place).map_or("", String::as_str);

@@ -10,16 +10,16 @@ mod diagnose;
 mod history;
 mod inspect;
 pub mod lexer;
+mod magic;
 mod panics;
 mod params;
+mod reply;
 mod underscore;
 mod words;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use rhai::{AST, Dynamic, Engine, Scope};
 
@@ -27,8 +27,10 @@ pub use candidates::Candidate;
 pub use complete::Completions;
 pub use completeness::{Checker, Completeness};
 pub use diagnose::{Diagnostic, Frame, Problem};
+pub use magic::{MAGICS, Magic};
 pub use panics::{catch as catch_panics, silence as silence_panics};
 pub use params::{Param, Params};
+pub use reply::{Outcome, Reply};
 
 use crate::diag::{Error, Result};
 use crate::host::{Host, Setup, engine, show};
@@ -59,24 +61,6 @@ pub(crate) struct Sources {
     texts: BTreeMap<String, String>,
     /// In which of them a function was defined last.
     functions: BTreeMap<String, String>,
-}
-
-/// What came of an evaluation.
-#[derive(Debug)]
-pub struct Outcome {
-    /// The value; `()` after a failure, or if a `;` ends the code. Of interrupted work that keeps what it
-    /// has, that.
-    pub value: Dynamic,
-    pub problem: Option<Diagnostic>,
-    /// The script wants to leave with this code.
-    pub exit: Option<i32>,
-    pub elapsed: Duration,
-}
-
-impl Outcome {
-    pub fn is_ok(&self) -> bool {
-        self.problem.is_none() && self.exit.is_none()
-    }
 }
 
 /// Runs that a prompt opened end with it.
@@ -117,17 +101,6 @@ impl Session {
     /// The number of the next cell.
     pub fn next_cell(&self) -> usize {
         self.history.next()
-    }
-
-    /// Evaluates the next numbered cell; its value becomes `_` and `Out[n]`.
-    pub fn eval(&mut self, code: &str) -> Outcome {
-        let cell = self.history.begin(code);
-        let mut outcome = self.eval_named(&format!("In [{cell}]"), code);
-        self.history.end(cell, &outcome.value);
-        if lexer::ends_quietly(code) {
-            outcome.value = Dynamic::UNIT;
-        }
-        outcome
     }
 
     /// Evaluates a script file; it sees and leaves the session's variables.
@@ -174,9 +147,7 @@ impl Session {
 
     /// Evaluates code under a name of its own, with no cell number.
     pub fn eval_named(&mut self, name: &str, code: &str) -> Outcome {
-        self.host.interrupt().store(false, Ordering::Relaxed);
-        self.host.take_exit();
-        self.host.take_unfinished();
+        self.host.begin();
         let start = self.host.clock().elapsed();
         self.sources.texts.insert(name.into(), code.into());
         let taken = |name: &str| self.scope.contains(name);

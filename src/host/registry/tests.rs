@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::host::function::{function, index, method, operator, property};
-use crate::host::{Callback, Key, Kind, Provenance, Recorder, Setup, StillClock, engine};
+use crate::host::{Callback, Key, Kind, Nobody, Provenance, Recorder, Setup, StillClock, engine};
 
 /// A point of the plane.
 #[derive(Clone)]
@@ -85,6 +85,7 @@ fn eval(code: &str) -> String {
         seed: 0,
         args: Vec::new(),
         sink: Arc::new(Recorder::default()),
+        front: Arc::new(Nobody),
         interrupt: Arc::new(AtomicBool::new(false)),
         clock: Arc::new(StillClock),
         provenance: Provenance::default(),

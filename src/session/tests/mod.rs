@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::*;
-use crate::host::{Event, Provenance, Recorder, StillClock};
+use crate::host::{Event, Nobody, Provenance, Recorder, StillClock};
 use crate::report::Terminal;
 
 mod cells;
@@ -32,6 +32,7 @@ impl Bench {
             seed: 0,
             args: args.iter().map(ToString::to_string).collect(),
             sink: recorder.clone(),
+            front: Arc::new(Nobody),
             interrupt: Arc::new(AtomicBool::new(false)),
             clock: Arc::new(StillClock),
             provenance: Provenance::default(),

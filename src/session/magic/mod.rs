@@ -1,0 +1,194 @@
+//! Magics: input that is not script. `%time code`, `%%time` over a whole cell, `name?`, `!command`.
+//!
+//! A magic is a line of [`MAGICS`] and a function; the families have a file each.
+
+mod cells;
+mod complete;
+mod files;
+mod input;
+mod names;
+mod shell;
+mod timing;
+
+use super::{Reply, Session};
+use crate::diag::{Error, Result};
+use crate::host::help;
+use input::{Call, Input};
+
+pub(super) use input::completeness;
+
+/// One magic.
+pub struct Magic {
+    pub name: &'static str,
+    /// As the user types them: `[range] [pattern]`.
+    pub args: &'static str,
+    pub summary: &'static str,
+    /// What the sentence leaves out; may be empty.
+    pub details: &'static str,
+    /// Whether it takes code: the rest of its line, or under `%%name` the lines below.
+    pub code: bool,
+    run: fn(&mut Session, &Args) -> Result<Reply>,
+}
+
+/// What a magic is called with.
+pub(super) struct Args<'a> {
+    /// The rest of its line.
+    pub line: &'a str,
+    /// The lines below `%%name`.
+    pub body: Option<&'a str>,
+}
+
+impl<'a> Args<'a> {
+    /// The code that the magic is to run.
+    fn code(&self, name: &str) -> Result<&'a str> {
+        match self.body.unwrap_or(self.line) {
+            "" => Err(Error::new(format!("%{name} needs code"))
+                .hint(format!("%{name} f(1), or %%{name} and the code below it"))),
+            code => Ok(code),
+        }
+    }
+
+    /// The rest of the line as a file name, with or without quotes.
+    fn file(&self, name: &str) -> Result<&'a str> {
+        match self.line.trim_matches('"') {
+            "" => {
+                Err(Error::new(format!("%{name} needs a file"))
+                    .hint(format!("%{name} session.rhai")))
+            }
+            file => Ok(file),
+        }
+    }
+}
+
+/// A magic that takes no code.
+const fn line(
+    name: &'static str,
+    args: &'static str,
+    summary: &'static str,
+    details: &'static str,
+    run: fn(&mut Session, &Args) -> Result<Reply>,
+) -> Magic {
+    Magic {
+        name,
+        args,
+        summary,
+        details,
+        code: false,
+        run,
+    }
+}
+
+/// A magic that runs the code it is given.
+const fn code(
+    name: &'static str,
+    args: &'static str,
+    summary: &'static str,
+    details: &'static str,
+    run: fn(&mut Session, &Args) -> Result<Reply>,
+) -> Magic {
+    Magic {
+        code: true,
+        ..line(name, args, summary, details, run)
+    }
+}
+
+/// Every magic, families together.
+pub const MAGICS: &[Magic] = &[
+    timing::TIME,
+    names::WHO,
+    names::RESET,
+    cells::HISTORY,
+    cells::SAVE,
+    cells::LOAD,
+    cells::EDIT,
+    files::RUN,
+    files::WATCH,
+    files::PWD,
+    line("magics", "", "Lists these.", "", list),
+    line(
+        "quit",
+        "",
+        "Leaves; so do Ctrl-D and exit().",
+        "",
+        |_, _| Ok(Reply::leave()),
+    ),
+];
+
+/// The magic of that name.
+fn named(name: &str) -> Result<&'static Magic> {
+    let found = MAGICS.iter().find(|magic| magic.name == name);
+    found.ok_or_else(|| Error::unknown("magic", name, MAGICS.iter().map(|magic| magic.name)))
+}
+
+impl Session {
+    /// Does what the input asks for.
+    pub(super) fn dispatch(&mut self, text: &str) -> Result<Reply> {
+        match input::parse(text) {
+            Input::Nothing => Ok(Reply::nothing()),
+            Input::Code(code) => match self.captured(code) {
+                Some((name, command)) => shell::capture(self, Some(name), command),
+                None => Ok(self.cell(code)),
+            },
+            Input::Magic(call, rest) => {
+                let reply = self.magic(&call)?;
+                match rest.trim().is_empty() || !reply.outcome.is_ok() {
+                    true => Ok(reply),
+                    false => self.dispatch(rest),
+                }
+            }
+        }
+    }
+
+    fn magic(&mut self, call: &Call) -> Result<Reply> {
+        match call {
+            Call::Inspect(name) => {
+                let text = self.inspect(name)?;
+                self.host.print(text);
+            }
+            Call::About(name) => {
+                let text = about(named(name)?);
+                self.host.print(text);
+            }
+            Call::Help => self.host.print(help::overview(self.host.registry())),
+            Call::Shell(command) => shell::run(self, command)?,
+            Call::Capture(command) => return shell::capture(self, None, command),
+            Call::Named(name, args) => return (named(name)?.run)(self, args),
+        }
+        Ok(Reply::nothing())
+    }
+
+    /// `let name = !command`, where the text is no script: the name and the command.
+    fn captured<'a>(&self, text: &'a str) -> Option<(&'a str, &'a str)> {
+        let (name, command) = input::assigned(text)?;
+        self.engine
+            .compile_with_scope(&self.scope, text)
+            .is_err()
+            .then_some((name, command))
+    }
+}
+
+fn list(session: &mut Session, _: &Args) -> Result<Reply> {
+    let mut text = String::new();
+    for magic in MAGICS {
+        let usage = format!("%{} {}", magic.name, magic.args);
+        text += &format!("  {usage:<32} {}\n", magic.summary);
+    }
+    text += "  !command                         Runs a command of the system.\n";
+    text += "  let lines = !command             Keeps the lines that it writes.\n";
+    text += "  name?                            Tells about a name; %name? about a magic.";
+    session.host.print(text);
+    Ok(Reply::nothing())
+}
+
+/// Everything about a magic.
+fn about(magic: &Magic) -> String {
+    let usage = format!("%{} {}", magic.name, magic.args);
+    let mut text = format!("{}\n  {}", usage.trim_end(), magic.summary);
+    if magic.code {
+        text += &format!("\n\n%%{} takes the lines below it as the code.", magic.name);
+    }
+    if !magic.details.is_empty() {
+        text += &format!("\n\n{}", magic.details);
+    }
+    text
+}
