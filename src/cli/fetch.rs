@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use super::interrupts::{self, Interrupts};
 use crate::diag::{Error, Interrupt, Result};
@@ -59,17 +60,15 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     let interrupt = Interrupt::from(Interrupts::install(false)?);
     let terminal = Terminal::new();
     let mut update = Update {
-        id: 0,
         label: "fetch".to_owned(),
-        done: 0,
         total: 100,
-        message: String::new(),
-        text: String::new(),
-        finished: false,
+        ..Update::default()
     };
+    let began = Instant::now();
     let fetched = hub::fetch(&wanted, &settings, &interrupt, &mut |step: &Step| {
         update.done = step.percent();
         update.message = step.message();
+        update.elapsed = began.elapsed();
         terminal.show(Event::Progress(update.clone()));
     });
     if !update.message.is_empty() {

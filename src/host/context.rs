@@ -9,9 +9,10 @@ use std::time::Duration;
 use rhai::{Dynamic, EvalAltResult};
 
 use super::front::Front;
+use super::progress::Progress;
 use super::provenance::{OpenRuns, Provenance};
 use super::registry::Registry;
-use super::sink::{Event, Progress, Sink};
+use super::sink::{Event, Sink};
 use crate::diag::{Context as _, Error, Result};
 use crate::hub;
 use crate::numeric::Rng;
@@ -147,7 +148,8 @@ impl Host {
     /// Starts a progress display of `total` steps (0: unknown); dropping it ends it.
     pub fn progress(&self, label: impl Into<String>, total: u64) -> Progress {
         let id = self.0.progress.fetch_add(1, Ordering::Relaxed);
-        Progress::new(self.0.sink.clone(), id, label.into(), total)
+        let (sink, clock) = (self.0.sink.clone(), self.0.clock.clone());
+        Progress::new(sink, clock, id, label.into(), total)
     }
 
     /// An error once the user has interrupted; long work calls it between steps.

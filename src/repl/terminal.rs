@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use unicode_width::UnicodeWidthStr as _;
 
 use super::growing::{Line, tail};
 use super::screen::bars;
-use crate::host::{Event, Sink, Update};
+use crate::host::{Event, Figure, Sink, Update};
 use crate::report::{self, Display};
 
 /// Width of tables where there is no terminal.
 const WIDTH: usize = 100;
+/// How long work may go on without a line in a log.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// The standard streams.
 pub struct Terminal {
@@ -27,8 +31,8 @@ pub struct Terminal {
 
 struct Running {
     bar: Option<ProgressBar>,
-    /// Tenths of the work that have been told.
-    told: u64,
+    /// When it was last told how far it is, since it began.
+    told: Duration,
 }
 
 impl Terminal {
@@ -170,32 +174,57 @@ impl Terminal {
         let mut running = self.running();
         let started = || Running {
             bar: self.live.as_ref().map(|live| live.add(bar(update))),
-            told: 0,
+            told: Duration::ZERO,
         };
         let work = running.entry(update.id).or_insert_with(started);
         match &work.bar {
             Some(bar) => {
                 bar.set_position(update.done);
-                bar.set_message(message(update));
+                bar.set_message(below(update));
             }
-            None => {
-                let tenth = (update.done * 10).checked_div(update.total).unwrap_or(0);
-                // A text that grows is of interest where it can be seen.
-                let tenth = if update.text.is_empty() { tenth } else { 0 };
-                if tenth > work.told || (update.finished && work.told < 10) {
-                    work.told = if update.finished { 10 } else { tenth };
-                    eprintln!("{}", plain(update));
-                }
+            None if !update.finished && update.elapsed >= work.told + SILENCE => {
+                work.told = update.elapsed;
+                eprintln!("{}", update.line());
             }
+            None => {}
         }
         if update.finished
             && let Some(work) = running.remove(&update.id)
-            && let Some(bar) = work.bar
         {
-            bar.finish_and_clear();
-            self.aside(|| eprintln!("{}", plain(update)));
+            if let Some(bar) = work.bar {
+                bar.finish_and_clear();
+            }
+            self.aside(|| eprintln!("{}", update.line()));
         }
     }
+}
+
+/// What stands after the bar and below it: what is to be said, figures with their curves, the end of the
+/// text that grows.
+fn below(update: &Update) -> String {
+    let (rates, watched): (Vec<&Figure>, Vec<&Figure>) = update
+        .figures
+        .iter()
+        .partition(|figure| figure.history.is_empty());
+    let after = rates.iter().map(|figure| figure.text());
+    let after = after.chain([update.message.clone()]).collect::<Vec<_>>();
+    let mut lines = vec![after.join("  ").trim_end().to_owned()];
+    let widest = |width: fn(&Figure) -> usize| watched.iter().map(|f| width(f)).max();
+    let name = widest(|figure| figure.name.width()).unwrap_or(0);
+    lines.extend(watched.iter().map(|figure| {
+        let value = report::format_number(figure.value, 4);
+        let room = columns().saturating_sub(name + 18).min(60);
+        let curve = report::sparkline(&figure.history, room);
+        let pad = " ".repeat(name - figure.name.width());
+        format!("  {}{pad} {value:>10}  {curve}", figure.name)
+    }));
+    if !update.text.is_empty() {
+        let (rows, _) = console::Term::stderr().size();
+        let room = usize::from(rows / 2).max(1);
+        let text = report::harmless(&update.text);
+        lines.push(tail(&text, columns().saturating_sub(4), room));
+    }
+    lines.join("\n")
 }
 
 /// The columns of the terminal, which may change at any time.
@@ -217,31 +246,6 @@ fn bar(update: &Update) -> ProgressBar {
     };
     bar.with_style(style.progress_chars("━╸─"))
         .with_prefix(update.label.clone())
-}
-
-/// The latest figures, or below the bar the end of the text that grows.
-fn message(update: &Update) -> String {
-    if update.text.is_empty() {
-        return update.message.clone();
-    }
-    let (rows, _) = console::Term::stderr().size();
-    let room = usize::from(rows / 2).max(1);
-    let text = tail(
-        &report::harmless(&update.text),
-        columns().saturating_sub(4),
-        room,
-    );
-    format!("{}\n{text}", update.message)
-}
-
-fn plain(update: &Update) -> String {
-    let count = match update.total {
-        0 => update.done.to_string(),
-        total => format!("{}/{total}", update.done),
-    };
-    format!("{} {count} {}", update.label, update.message)
-        .trim_end()
-        .to_string()
 }
 
 impl Default for Terminal {

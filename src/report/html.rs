@@ -1,5 +1,6 @@
 //! What is shown, as HTML for notebooks: it takes the page's own text colour, so it reads on light and dark.
 
+use super::axis::Axis;
 use super::table::Table;
 use super::tokens::{Shades, Tokens};
 use super::{Display, Plot};
@@ -41,6 +42,27 @@ pub fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+/// A curve through `values` as inline SVG in the colour of the text around it; nothing for fewer than two.
+/// A value that is not finite is left out.
+pub fn polyline(values: &[f64], width: u32, height: u32) -> String {
+    let last = values.len().saturating_sub(1) as f64;
+    let axis = Axis::around(values.iter().copied(), 0.0);
+    let (Some(axis), true) = (axis, values.len() > 1) else {
+        return String::new();
+    };
+    let points = values.iter().enumerate().filter(|(_, v)| v.is_finite());
+    let point = |(at, value): (usize, &f64)| {
+        let x = f64::from(width) * at as f64 / last;
+        let y = 1.0 + f64::from(height - 2) * (1.0 - axis.fraction(*value));
+        format!("{x:.1},{y:.1}")
+    };
+    format!(
+        "<svg width=\"{width}\" height=\"{height}\" fill=\"none\" stroke=\"currentColor\" \
+         stroke-width=\"1.5\"><polyline points=\"{}\"/></svg>",
+        points.map(point).collect::<Vec<_>>().join(" ")
+    )
 }
 
 fn pre(text: &str) -> String {

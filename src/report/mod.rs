@@ -12,7 +12,7 @@ mod table;
 mod text;
 mod tokens;
 
-pub use html::escape;
+pub use html::{escape, polyline};
 pub use number::{format_bytes, format_number};
 pub use plot::{Plot, Series};
 pub use table::{Align, Cell, Column, Table};

@@ -369,10 +369,12 @@ fn run(call: &mut Call) -> Result<Vec<Map>> {
     };
     let mut progress = call.host.progress(label, steps as u64);
     let mut history = Vec::with_capacity(steps);
+    let mut tokens = 0.0;
     for done in 0..steps {
         call.host.check()?;
         let metrics = step(&trainer.0, call)?;
-        progress.set(done as u64 + 1, headline(&metrics));
+        tokens += metrics.get("num_tokens").copied().unwrap_or_default();
+        progress.measure(done as u64 + 1, &watched(&metrics), &[("tokens", tokens)]);
         if let Some(run) = &record {
             let named: Vec<(String, f64)> = metrics.clone().into_iter().collect();
             run.lock().log(done, &named)?;
@@ -386,22 +388,18 @@ fn run(call: &mut Call) -> Result<Vec<Map>> {
     Ok(history)
 }
 
-/// The figures that people watch.
-fn headline(metrics: &Metrics) -> String {
+/// The figures that people watch, as far as the method has them.
+fn watched(metrics: &Metrics) -> Vec<(&'static str, f64)> {
     const WATCHED: [(&str, &str); 6] = [
+        ("loss", "loss"),
         ("reward", "reward"),
         ("kl", "kl"),
         ("entropy", "entropy"),
         ("completions/mean_length", "length"),
-        ("loss", "loss"),
         ("grad_norm", "grad"),
     ];
-    let part = |(key, short): &(&str, &str)| Some(format!("{short} {:.3}", metrics.get(*key)?));
-    WATCHED
-        .iter()
-        .filter_map(part)
-        .collect::<Vec<_>>()
-        .join("  ")
+    let figure = |(key, short): &(&str, &'static str)| Some((*short, *metrics.get(*key)?));
+    WATCHED.iter().filter_map(figure).collect()
 }
 
 fn to_map(metrics: &BTreeMap<String, f64>) -> Map {
