@@ -206,9 +206,11 @@ fn below(update: &Update) -> String {
         .figures
         .iter()
         .partition(|figure| figure.history.is_empty());
-    let after = rates.iter().map(|figure| figure.text());
-    let after = after.chain([update.message.clone()]).collect::<Vec<_>>();
-    let mut lines = vec![after.join("  ").trim_end().to_owned()];
+    let mut lines = vec![update.message.clone()];
+    if !rates.is_empty() {
+        let rates: Vec<String> = rates.iter().map(|figure| figure.text()).collect();
+        lines.push(format!("  {}", rates.join("  ")));
+    }
     let widest = |width: fn(&Figure) -> usize| watched.iter().map(|f| width(f)).max();
     let name = widest(|figure| figure.name.width()).unwrap_or(0);
     lines.extend(watched.iter().map(|figure| {
