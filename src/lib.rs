@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!  9  cli
-//!  8  repl
+//!  8  repl    kernel
 //!  7  session
 //!  6  host
 //!  5  train
@@ -48,6 +48,7 @@ pub mod train;
 pub mod host;
 pub mod session;
 
+pub mod kernel;
 pub mod repl;
 
 pub mod cli;

@@ -14,6 +14,7 @@ mod gguf;
 mod gradients;
 mod graph;
 mod inspect;
+mod kernel;
 mod objectives;
 mod passes;
 mod recompression;

@@ -79,7 +79,8 @@ fn played(document: &str, folder: &Path) -> String {
 }
 
 fn shows(session: &mut Session, recorder: &Recorder, code: &str) -> String {
-    let outcome = session.submit(code).outcome;
+    let reply = session.submit(code);
+    let outcome = reply.outcome;
     let screen = Terminal::default();
     let mut parts: Vec<String> = Vec::new();
     let mut written = String::new();
@@ -91,6 +92,7 @@ fn shows(session: &mut Session, recorder: &Recorder, code: &str) -> String {
         }
     }
     parts.extend(written.lines().map(str::to_owned));
+    parts.extend(reply.page);
     if let Some(display) = session.show(&outcome.value, 80) {
         let text = display.render(&screen);
         let gap = if text.contains('\n') { '\n' } else { ' ' };

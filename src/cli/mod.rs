@@ -15,6 +15,7 @@ mod fetch;
 mod git;
 mod inspect;
 mod interrupts;
+mod kernel;
 mod predict;
 mod quantize;
 mod reference;
@@ -96,6 +97,8 @@ enum Command {
     Convert(convert::Args),
     /// Make a language model's weights smaller, and tell what that costs.
     Quantize(quantize::Args),
+    /// Install and run the Jupyter kernel.
+    Kernel(kernel::Args),
     /// Tell how far one language model is from another, on a text.
     Verify(verify::Args),
 }
@@ -134,6 +137,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Compile(args) => compile::run(&args),
             Command::Convert(args) => convert::run(&args),
             Command::Quantize(args) => quantize::run(&args),
+            Command::Kernel(args) => kernel::run(args),
             Command::Verify(args) => verify::run(&args),
         };
     }

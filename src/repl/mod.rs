@@ -92,6 +92,9 @@ fn step(session: &mut Session, terminal: &Terminal, line: &str) -> Next {
         return Next::Leave(code);
     }
     terminal.settle();
+    if let Some(page) = &reply.page {
+        terminal.line(page);
+    }
     let width = terminal.width().saturating_sub(9).max(20);
     if let Some(display) = session.show(&outcome.value, width) {
         match reply.cell {

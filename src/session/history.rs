@@ -94,6 +94,14 @@ impl History {
         }
     }
 
+    /// Forgets this cell and those after it, their numbers too.
+    pub(super) fn forget(&self, cell: usize) {
+        let mut cells = self.lock();
+        cells.inputs.split_off(&cell);
+        cells.results.split_off(&cell);
+        cells.count = cells.count.min(cell - 1);
+    }
+
     /// The result that `_`, `__`, `___` or `_3` names.
     pub(super) fn result(&self, name: &str) -> Option<Dynamic> {
         let cells = self.lock();

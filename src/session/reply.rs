@@ -43,6 +43,8 @@ pub struct Reply {
     pub outcome: Outcome,
     /// Code for the next input, which the user may change before it runs.
     pub next_input: Option<String>,
+    /// Text to read, such as what `name?` tells.
+    pub page: Option<String>,
 }
 
 impl Reply {
@@ -57,6 +59,7 @@ impl Reply {
             cell: None,
             outcome,
             next_input: None,
+            page: None,
         }
     }
 
@@ -66,6 +69,14 @@ impl Reply {
             exit: Some(0),
             ..Outcome::nothing()
         })
+    }
+
+    /// Text to read.
+    pub(super) fn page(text: String) -> Self {
+        Self {
+            page: Some(text),
+            ..Self::nothing()
+        }
     }
 
     /// Code to change and run.
@@ -85,6 +96,14 @@ impl Session {
             Ok(reply) => reply,
             Err(error) => Reply::of(self.refused(&error)),
         }
+    }
+
+    /// As [`Session::submit`], but a cell leaves neither number nor result behind.
+    pub fn submit_aside(&mut self, input: &str) -> Reply {
+        let next = self.next_cell();
+        let reply = self.submit(input);
+        self.history.forget(next);
+        reply
     }
 
     /// The outcome of a magic that failed.

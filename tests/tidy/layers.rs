@@ -63,6 +63,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("host", &[BELOW]),
     ("session", &["host", "report", "runs", "numeric", "diag"]),
     ("repl", &["session", "host", "report", "diag"]),
+    ("kernel", &["session", "host", "report", "files", "diag"]),
     ("cli", &[BELOW]),
 ];
 
@@ -93,6 +94,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("comfy_table", &["report"]),
     ("coreml_proto", &["mil/proto", "package"]),
     ("hf_hub", &["hub"]),
+    ("jupyter_protocol", &["kernel"]),
+    ("jupyter_zmq_client", &["kernel"]),
     ("memmap2", &["weights", "package"]),
     ("objc2", &["engine/apple", "engine/device"]),
     ("objc2_core_ml", &["engine/apple"]),
@@ -104,6 +107,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustyline", &["repl"]),
     ("safetensors", &["numeric"]),
     ("tokenizers", &["tokenizer"]),
+    ("tokio", &["kernel"]),
+    ("zeromq", &["kernel"]),
 ];
 
 /// What `crate::` reaches besides modules, and the module it comes from.

@@ -131,25 +131,22 @@ impl Session {
             },
             Input::Magic(call, rest) => {
                 let reply = self.magic(&call)?;
-                match rest.trim().is_empty() || !reply.outcome.is_ok() {
-                    true => Ok(reply),
-                    false => self.dispatch(rest),
+                if rest.trim().is_empty() || !reply.outcome.is_ok() {
+                    return Ok(reply);
                 }
+                if let Some(page) = reply.page {
+                    self.host.print(page);
+                }
+                self.dispatch(rest)
             }
         }
     }
 
     fn magic(&mut self, call: &Call) -> Result<Reply> {
         match call {
-            Call::Inspect(name) => {
-                let text = self.inspect(name)?;
-                self.host.print(text);
-            }
-            Call::About(name) => {
-                let text = about(named(name)?);
-                self.host.print(text);
-            }
-            Call::Help => self.host.print(help::overview(self.host.registry())),
+            Call::Inspect(name) => return Ok(Reply::page(self.inspect(name)?)),
+            Call::About(name) => return Ok(Reply::page(about(named(name)?))),
+            Call::Help => return Ok(Reply::page(help::overview(self.host.registry()))),
             Call::Shell(command) => shell::run(self, command)?,
             Call::Capture(command) => return shell::capture(self, None, command),
             Call::Named(name, args) => return (named(name)?.run)(self, args),
