@@ -66,6 +66,9 @@ pub struct ScriptFn {
     /// Keys of the option map that may be the last argument.
     pub keys: Vec<Key>,
     pub result: &'static str,
+    /// The keys of the map that is the result, or of the maps in the array that is the result, each with a
+    /// sentence.
+    pub fields: Vec<(&'static str, &'static str)>,
     pub examples: Vec<Example>,
     /// The topic of the help it belongs to; the registry fills it in.
     pub topic: &'static str,
@@ -92,6 +95,7 @@ fn draft(name: &'static str, form: Form, summary: &'static str) -> Draft {
         params: Vec::new(),
         keys: Vec::new(),
         result: "()",
+        fields: Vec::new(),
         examples: Vec::new(),
         topic: "",
         code: Arc::new(|_| Ok(Dynamic::UNIT)),
@@ -178,6 +182,12 @@ impl Draft {
     /// The type of the result, as in a signature.
     pub fn returns(mut self, result: &'static str) -> Self {
         self.0.result = result;
+        self
+    }
+
+    /// The keys of the map that is the result, or of each map in the array that is; more calls add keys.
+    pub fn fields(mut self, fields: &[(&'static str, &'static str)]) -> Self {
+        self.0.fields.extend_from_slice(fields);
         self
     }
 

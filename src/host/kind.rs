@@ -4,7 +4,10 @@ use std::any::TypeId;
 
 use rhai::{Array, Dynamic, FnPtr, Map};
 
+use super::context::Host;
 use super::value::ScriptValue;
+use crate::hub;
+use crate::models::EMBEDDED;
 
 /// What a parameter or option accepts.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +21,12 @@ pub enum Kind {
     Text,
     /// A string that names a file; completes names with these endings (none: every file).
     Path(&'static [&'static str]),
+    /// A model: a path with one of these endings, or the name of one that the program holds.
+    Bundle(&'static [&'static str]),
+    /// A string; these are known, others may be too.
+    Word(&'static [&'static str]),
+    /// A string that names a model of the hub.
+    HubModel,
     /// One of these strings.
     Choice(&'static [&'static str]),
     Array,
@@ -49,8 +58,8 @@ impl Kind {
             Self::Bool => "bool".into(),
             Self::Int => "int".into(),
             Self::Float => "float".into(),
-            Self::Text => "string".into(),
-            Self::Path(_) => "path".into(),
+            Self::Text | Self::Word(_) | Self::HubModel => "string".into(),
+            Self::Path(_) | Self::Bundle(_) => "path".into(),
             Self::Choice(choices) => {
                 let quoted: Vec<String> = choices.iter().map(|c| format!("\"{c}\"")).collect();
                 quoted.join(" | ")
@@ -66,6 +75,38 @@ impl Kind {
         }
     }
 
+    /// This kind, or those of which it is any.
+    pub fn parts(&self) -> Vec<Kind> {
+        match self {
+            Self::Either(kinds) => kinds.iter().flat_map(Self::parts).collect(),
+            kind => vec![*kind],
+        }
+    }
+
+    /// The strings that are known to fit: choices, and names of models.
+    pub fn words(&self, host: &Host) -> Vec<String> {
+        let of = |kind: Kind| match kind {
+            Self::Choice(words) | Self::Word(words) => {
+                words.iter().map(|word| word.to_string()).collect()
+            }
+            Self::Bundle(_) => {
+                let names = EMBEDDED.iter();
+                names.map(|(name, _)| format!("embedded:{name}")).collect()
+            }
+            Self::HubModel => host.hub().map(hub::names_in_cache).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        self.parts().into_iter().flat_map(of).collect()
+    }
+
+    /// The endings of the files or folders that it names.
+    pub fn endings(&self) -> Option<&'static [&'static str]> {
+        self.parts().iter().find_map(|kind| match kind {
+            Self::Path(endings) | Self::Bundle(endings) => Some(*endings),
+            _ => None,
+        })
+    }
+
     /// Whether `value` may be given.
     pub fn accepts(&self, value: &Dynamic) -> bool {
         match self {
@@ -73,7 +114,9 @@ impl Kind {
             Self::Bool => value.is_bool(),
             Self::Int => value.is_int(),
             Self::Float => value.is_int() || value.is_float(),
-            Self::Text | Self::Path(_) => value.is_string(),
+            Self::Text | Self::Path(_) | Self::Bundle(_) | Self::Word(_) | Self::HubModel => {
+                value.is_string()
+            }
             Self::Choice(choices) => value
                 .as_immutable_string_ref()
                 .is_ok_and(|text| choices.contains(&text.as_str())),
@@ -96,7 +139,12 @@ impl Kind {
             Self::Function => vec![TypeId::of::<FnPtr>()],
             Self::Object { id, .. } => vec![*id],
             Self::Either(kinds) => kinds.iter().flat_map(Self::operand_types).collect(),
-            Self::Text | Self::Path(_) | Self::Choice(_) => {
+            Self::Text
+            | Self::Path(_)
+            | Self::Bundle(_)
+            | Self::Word(_)
+            | Self::HubModel
+            | Self::Choice(_) => {
                 vec![TypeId::of::<rhai::ImmutableString>()]
             }
             Self::Any => vec![TypeId::of::<Dynamic>()],

@@ -25,6 +25,7 @@
 //! Types, ranges and unknown option keys are checked before the closure runs. Signature, help, completion,
 //! hints and tests come from the same lines.
 
+pub(crate) mod builtins;
 pub mod call;
 mod compare;
 pub mod context;
@@ -39,7 +40,7 @@ pub mod options;
 pub mod progress;
 pub mod provenance;
 pub mod registry;
-mod resolver;
+pub(crate) mod resolver;
 pub mod show;
 pub mod sink;
 mod sort;

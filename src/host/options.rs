@@ -71,6 +71,16 @@ impl Key {
         Self::new(name, Kind::Choice(choices), Default::Text(default), summary)
     }
 
+    /// A string, for which these are known.
+    pub const fn word(
+        name: &'static str,
+        words: &'static [&'static str],
+        default: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        Self::new(name, Kind::Word(words), Default::Text(default), summary)
+    }
+
     /// May be left out; read it as `Option<T>`.
     pub const fn optional(name: &'static str, kind: Kind, summary: &'static str) -> Self {
         Self::new(name, kind, Default::Absent, summary)

@@ -31,22 +31,6 @@ impl Resolver {
         }
     }
 
-    /// Beside the importing file, or at the base folder; `.rhai` may be left out.
-    fn locate(&self, source: Option<&str>, path: &str) -> PathBuf {
-        let beside = source
-            .map(Path::new)
-            .filter(|source| source.extension().is_some_and(|e| e == "rhai"))
-            .and_then(Path::parent);
-        let mut file = match beside {
-            Some(folder) => self.host.base().join(folder).join(path),
-            None => self.host.resolve(path),
-        };
-        if file.extension().is_none_or(|e| e != "rhai") {
-            file.as_mut_os_string().push(".rhai");
-        }
-        file
-    }
-
     fn load(&self, engine: &Engine, file: &Path) -> Result<Shared<Module>, Box<EvalAltResult>> {
         let bytes = self.host.read(file).map_err(to_rhai)?;
         let text = String::from_utf8(bytes)
@@ -74,6 +58,22 @@ impl Resolver {
     }
 }
 
+/// The file of a module: beside the importing file, or at the base folder; `.rhai` may be left out.
+pub(crate) fn locate(host: &Host, source: Option<&str>, path: &str) -> PathBuf {
+    let beside = source
+        .map(Path::new)
+        .filter(|source| source.extension().is_some_and(|e| e == "rhai"))
+        .and_then(Path::parent);
+    let mut file = match beside {
+        Some(folder) => host.base().join(folder).join(path),
+        None => host.resolve(path),
+    };
+    if file.extension().is_none_or(|e| e != "rhai") {
+        file.as_mut_os_string().push(".rhai");
+    }
+    file
+}
+
 impl ModuleResolver for Resolver {
     fn resolve(
         &self,
@@ -82,7 +82,7 @@ impl ModuleResolver for Resolver {
         path: &str,
         pos: Position,
     ) -> Result<Shared<Module>, Box<EvalAltResult>> {
-        let file = self.locate(source, path);
+        let file = locate(&self.host, source, path);
         let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         if loading.contains(&file) {
             let error = Error::new(format!("module \"{path}\" imports itself"));

@@ -8,7 +8,7 @@ mod files;
 mod listing;
 mod settings;
 
-pub use settings::Settings;
+pub use settings::{Settings, names_in_cache};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -41,6 +41,20 @@ impl Settings {
     }
 }
 
+/// The names of the models in the cache, sorted.
+pub fn names_in_cache(settings: &Settings) -> Vec<String> {
+    let entries = std::fs::read_dir(&settings.cache).into_iter().flatten();
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let folder = entry.file_name().into_string().ok()?;
+            Some(folder.strip_prefix("models--")?.replacen("--", "/", 1))
+        })
+        .collect();
+    names.sort();
+    names
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -35,6 +35,17 @@ impl Compression {
         ("sparse", Self::Sparse { keep: 0.5 }),
     ];
 
+    /// The names of [`NAMED`](Self::NAMED).
+    pub const NAMES: [&str; Self::NAMED.len()] = {
+        let mut names = [""; Self::NAMED.len()];
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = Self::NAMED[at].0;
+            at += 1;
+        }
+        names
+    };
+
     /// The way that is called so in [`NAMED`](Self::NAMED).
     pub fn named(name: &str) -> Result<Self> {
         let found = Self::NAMED.iter().find(|(known, _)| *known == name);

@@ -1,4 +1,4 @@
-//! What surrounds the cursor: the call it is in, the option map, the thing before a dot.
+//! What surrounds the cursor: the call it is in, the option map.
 
 use super::lexer::{Kind, Token};
 
@@ -15,10 +15,12 @@ pub(super) struct OpenCall<'a> {
 }
 
 /// A place in a map literal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct InMap<'a> {
     /// The key whose value is being written; nothing where a key comes next.
     pub key: Option<&'a str>,
+    /// The keys before it.
+    pub given: Vec<&'a str>,
 }
 
 enum Open<'a> {
@@ -39,12 +41,12 @@ pub(super) fn open_call<'a>(text: &'a str, tokens: &[Token]) -> Option<OpenCall<
                 Some((at, name)) if name.kind == Kind::Call => Open::Call { at, argument: 0 },
                 _ => Open::Other,
             }),
-            (Kind::Open, "#{") => stack.push(Open::Map(InMap { key: None })),
+            (Kind::Open, "#{") => stack.push(Open::Map(InMap::default())),
             (Kind::Open, _) => stack.push(Open::Other),
             (Kind::Close, _) => drop(stack.pop()),
             (Kind::Operator, ",") => match stack.last_mut() {
                 Some(Open::Call { argument, .. }) => *argument += 1,
-                Some(Open::Map(map)) => map.key = None,
+                Some(Open::Map(map)) => map.given.extend(map.key.take()),
                 _ => {}
             },
             (Kind::Operator, ":") => {
@@ -60,7 +62,7 @@ pub(super) fn open_call<'a>(text: &'a str, tokens: &[Token]) -> Option<OpenCall<
 }
 
 fn innermost<'a>(text: &'a str, tokens: &[Token], stack: &[Open<'a>]) -> Option<OpenCall<'a>> {
-    let call = |map| match stack.iter().rev().nth(usize::from(Option::is_some(&map))) {
+    let call = |map: Option<InMap<'a>>| match stack.iter().rev().nth(usize::from(map.is_some())) {
         Some(Open::Call { at, argument }) => {
             let token = tokens[*at];
             Some(OpenCall {
@@ -73,86 +75,9 @@ fn innermost<'a>(text: &'a str, tokens: &[Token], stack: &[Open<'a>]) -> Option<
         _ => None,
     };
     match stack.last()? {
-        Open::Map(map) => call(Some(*map)),
+        Open::Map(map) => call(Some(map.clone())),
         _ => call(None),
     }
-}
-
-/// What stands before a dot, as far as the text alone tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Before<'a> {
-    /// `a.b.`: names from the outermost on.
-    Path(Vec<&'a str>),
-    /// `name(..).`
-    Call(&'a str),
-    /// `a[..].`
-    Element(Vec<&'a str>),
-    Text,
-    Array,
-    Map,
-    Unknown,
-}
-
-/// What stands before the dot, `tokens` ending just before it.
-pub(super) fn before_dot<'a>(text: &'a str, tokens: &[Token]) -> Before<'a> {
-    let word = |token: &Token| &text[token.start..token.end];
-    let Some(last) = tokens.last() else {
-        return Before::Unknown;
-    };
-    match last.kind {
-        Kind::Text => Before::Text,
-        Kind::Name => Before::Path(path(text, tokens)),
-        Kind::Close => {
-            let Some(open) = matching_open(tokens) else {
-                return Before::Unknown;
-            };
-            let head = &tokens[..open];
-            match (word(&tokens[open]), head.last()) {
-                ("(", Some(name)) if name.kind == Kind::Call => Before::Call(word(name)),
-                ("[", Some(name)) if name.kind == Kind::Name => Before::Element(path(text, head)),
-                ("[", Some(value)) if matches!(value.kind, Kind::Close | Kind::Text) => {
-                    Before::Unknown
-                }
-                ("[", _) => Before::Array,
-                ("#{", _) => Before::Map,
-                _ => Before::Unknown,
-            }
-        }
-        _ => Before::Unknown,
-    }
-}
-
-/// The names of `a.b.c` at the end of `tokens`; empty if something else starts it.
-fn path<'a>(text: &'a str, tokens: &[Token]) -> Vec<&'a str> {
-    let mut names = Vec::new();
-    let mut rest = tokens;
-    while let [head @ .., name] = rest
-        && name.kind == Kind::Name
-    {
-        names.push(&text[name.start..name.end]);
-        rest = match head {
-            [more @ .., dot] if &text[dot.start..dot.end] == "." => more,
-            _ => {
-                names.reverse();
-                return names;
-            }
-        };
-    }
-    Vec::new()
-}
-
-/// The bracket that the last token closes.
-fn matching_open(tokens: &[Token]) -> Option<usize> {
-    let mut depth = 0;
-    for (at, token) in tokens.iter().enumerate().rev() {
-        match token.kind {
-            Kind::Close => depth += 1,
-            Kind::Open if depth == 1 => return Some(at),
-            Kind::Open => depth -= 1,
-            _ => {}
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -182,19 +107,5 @@ mod tests {
         check("f(1)", "none");
         check("f((1, ", "none");
         check("f(\"(\", ", "f 1");
-    }
-
-    #[test]
-    fn what_stands_before_a_dot() {
-        let check = |text: &str, expected: Before| {
-            assert_eq!(before_dot(text, &lex(text)), expected, "{text}")
-        };
-        check("a", Before::Path(vec!["a"]));
-        check("1 + a.b", Before::Path(vec!["a", "b"]));
-        check("load(\"x\")", Before::Call("load"));
-        check("a.b[0]", Before::Element(vec!["a", "b"]));
-        check("\"x\"", Before::Text);
-        check("[1, 2]", Before::Array);
-        check("f(x).y", Before::Path(vec![]));
     }
 }

@@ -3,10 +3,12 @@
 use rhai::Dynamic;
 
 use super::Session;
-use super::builtins::Builtin;
 use super::cursor::open_call;
 use super::lexer::{Kind, Token, lex};
+use super::outline::outline;
+use super::shape::Page;
 use crate::diag::Result;
+use crate::host::builtins::Builtin;
 use crate::host::{help, show};
 use crate::report::{Cell, Column, Table};
 
@@ -99,16 +101,18 @@ impl Session {
 
     /// The parameters still to come of the call that the cursor, at the end of the text, is in.
     pub fn call_hint(&self, text: &str) -> Option<String> {
-        let tokens: Vec<Token> = lex(text)
-            .into_iter()
-            .filter(|t| !matches!(t.kind, Kind::Space | Kind::Comment))
-            .collect();
+        let (outline, tokens) = outline(text);
         if tokens.last().is_some_and(|token| token.open) {
             return None;
         }
+        let page = Page {
+            text,
+            tokens: &tokens,
+            outline: &outline,
+        };
         let call = open_call(text, &tokens).filter(|call| call.map.is_none())?;
         let fresh = text.trim_end().ends_with(['(', ',']);
-        let params: Vec<String> = match self.called(&call, text, &tokens) {
+        let params: Vec<String> = match self.called(&call, page) {
             Some(function) => function.param_texts(),
             None => {
                 let named = |name: &str| name == call.name;

@@ -267,6 +267,13 @@ fn raw_hashes(rest: &str) -> Option<usize> {
         .filter(|n| *n > 0)
 }
 
+/// The pieces of `text` that are neither space nor comment.
+pub fn significant(text: &str) -> Vec<Token> {
+    let mut tokens = lex(text);
+    tokens.retain(|token| !matches!(token.kind, Kind::Space | Kind::Comment));
+    tokens
+}
+
 /// Open brackets at byte `at` that nothing before it has closed.
 pub fn depth(tokens: &[Token], at: usize) -> usize {
     tokens

@@ -1,8 +1,8 @@
 //! A session: cells of script in, values and diagnostics out. The prompt, pipes and scripts all stand on it.
 
-mod builtins;
 mod candidates;
 mod cells;
+mod chain;
 mod complete;
 mod completeness;
 mod cursor;
@@ -11,19 +11,24 @@ mod history;
 mod inspect;
 pub mod lexer;
 mod magic;
+mod matching;
+mod names;
+mod outline;
 mod panics;
 mod params;
+mod quoted;
 mod reply;
+mod shape;
 mod underscore;
 mod words;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use rhai::{AST, Dynamic, Engine, Scope};
 
-pub use candidates::Candidate;
+pub use candidates::{Candidate, Thing};
 pub use complete::Completions;
 pub use completeness::{Checker, Completeness};
 pub use diagnose::{Diagnostic, Frame, Problem};
@@ -33,10 +38,10 @@ pub use params::{Param, Params};
 pub use reply::{Outcome, Reply};
 
 use crate::diag::{Error, Result};
-use crate::host::{Host, Setup, engine, show};
+use crate::host::builtins::{self, Builtin};
+use crate::host::{Host, Setup, engine, resolver, show};
 use crate::report::Display;
 use crate::runs::Status;
-use builtins::Builtin;
 use history::History;
 use underscore::Word;
 
@@ -281,6 +286,17 @@ impl Session {
 
     fn modules(&self) -> &[(String, rhai::Shared<rhai::Module>)] {
         &self.modules
+    }
+
+    /// The file of a module that `source` imports, and its text.
+    pub(crate) fn module_text(
+        &self,
+        source: Option<&str>,
+        path: &str,
+    ) -> Option<(PathBuf, String)> {
+        let file = resolver::locate(&self.host, source, path);
+        let text = std::fs::read_to_string(&file).ok()?;
+        Some((file, text))
     }
 
     /// The code of every cell so far, with its number.

@@ -72,8 +72,8 @@ const CONVERT: &[Key] = &[
     Key::bool("stateful", false, "Keep keys and values in states."),
     Key::optional(
         "quantize",
-        Kind::Text,
-        "Make the matrices smaller: int8, int4, palette4, palette6, palette8, sparse.",
+        Kind::Choice(&Compression::NAMES),
+        "Make the matrices smaller.",
     ),
     Key::bool(
         "check",

@@ -24,7 +24,7 @@ const FETCH: &[Key] = &[
 fn functions() -> Vec<ScriptFn> {
     vec![
         function("fetch", "Fetches a model of the Hugging Face hub and gives the folder it is in.")
-            .param("name", Kind::Text, "The model: org/name.")
+            .param("name", Kind::HubModel, "The model: org/name.")
             .options(FETCH)
             .returns("string")
             .details("The folder is in the cache of huggingface_hub (HF_HUB_CACHE, HF_HOME); what is there is not fetched again, what was begun goes on. HF_ENDPOINT names another hub, HF_TOKEN opens what is private, HF_HUB_OFFLINE=1 keeps off the network.")

@@ -56,8 +56,9 @@ const LOAD: &[Key] = &[
         "portable",
         "What runs it: our engine anywhere, or Core ML on a Mac.",
     ),
-    Key::text(
+    Key::word(
         "device",
+        &["cpu", "metal", "cuda"],
         "cpu",
         "Where the portable engine computes: cpu, metal, cuda or cuda:1.",
     ),
@@ -72,8 +73,9 @@ const LOAD: &[Key] = &[
         Kind::Array,
         "What the portable engine fuses: rms_norm, rotary, silu_mul, attention, packed, packed_rows, update_state; all of it if left out.",
     ),
-    Key::text(
+    Key::choice(
         "compute_units",
+        &["cpu", "cpu+gpu", "cpu+ane", "all"],
         "all",
         "What Core ML may use: cpu, cpu+gpu, cpu+ane or all.",
     ),
@@ -102,7 +104,7 @@ Ctrl-C keeps what came: it is the result of the cell.";
 fn functions() -> Vec<ScriptFn> {
     vec![
         function("load", "Loads a Core ML language model with its tokenizer.")
-            .param("path", Kind::Path(&["mlmodelc", "mlpackage", "mlmodel"]), "The bundle or pipeline, a folder of parts, or \"embedded:student\" or \"embedded:judge\".")
+            .param("path", Kind::Bundle(&["mlmodelc", "mlpackage", "mlmodel"]), "The bundle or pipeline, a folder of parts, or \"embedded:student\" or \"embedded:judge\".")
             .options(LOAD)
             .returns("Model")
             .example("[load(\"embedded:student\")]", "[Model(\"embedded:student\", portable (cpu))]")

@@ -2,21 +2,22 @@
 
 use super::Bench;
 
-/// What Tab offers at the end of the text: the labels.
-fn offers(bench: &Bench, text: &str) -> Vec<String> {
-    let completions = bench.session.complete(text, text.len());
-    completions
-        .candidates
-        .into_iter()
-        .map(|candidate| candidate.label)
-        .collect()
+/// What Tab offers at the `^` in the text: the labels.
+fn offers(bench: &Bench, marked: &str) -> Vec<String> {
+    let at = marked.find('^').expect("a cursor");
+    let completions = bench.session.complete(&marked.replacen('^', "", 1), at);
+    let candidates = completions.candidates.into_iter();
+    candidates.map(|candidate| candidate.label).collect()
 }
 
 fn bench() -> Bench {
     let mut bench = Bench::new();
     bench.check("let model_map = #{rate: 0.1, inner: #{deep: 1}};", "");
     bench.check("let stream = rng(1);", "");
-    bench.check("let list = [\"text\"];", "");
+    bench.check(
+        "let list = [\"text\"]; let rows = [#{loss: 0.5, reward: 1.0}];",
+        "",
+    );
     bench.check(
         "/// Doubles.\nfn double(amount, times) { amount * times }",
         "",
@@ -24,37 +25,181 @@ fn bench() -> Bench {
     bench
 }
 
-#[test]
-fn names_members_keys_and_choices() {
-    let bench = bench();
-    let check =
-        |text: &str, expected: &[&str]| assert_eq!(offers(&bench, text), expected, "{text}");
-    check("let x = mod", &["model_map"]);
-    check("doub", &["double(amount, times)"]);
-    check("rn", &["rng(seed: int | string) -> Stream"]);
-    check("stream.be", &["below(n: int) -> int"]);
-    check("rng(7).sh", &["shuffle(items: array) -> array"]);
-    check(
-        "model_map.r",
-        &[
-            "rate",
-            "remove(property: string) -> any",
-            "retain(filter: function) -> map",
-        ],
-    );
-    check("model_map.inner.dee", &["deep"]);
-    check("model_map[\"", &["inner", "rate"]);
-    check("list[0].to_up", &["to_upper() -> string"]);
-    check("json(1, #{", &["pretty: bool = false"]);
-    check("json(1, #{pretty: tru", &["true"]);
-    check("whi", &["while"]);
-    check("// rn", &[]);
+/// Each text offers exactly this.
+fn check(bench: &Bench, table: &[(&str, &[&str])]) {
+    for (marked, expected) in table {
+        assert_eq!(offers(bench, marked), *expected, "{marked}");
+    }
+}
+
+/// Each text offers this first.
+fn check_first(bench: &Bench, table: &[(&str, &[&str])]) {
+    for (marked, expected) in table {
+        let mut found = offers(bench, marked);
+        found.truncate(expected.len());
+        assert_eq!(found, *expected, "{marked}");
+    }
 }
 
 #[test]
-fn paths_inside_strings() {
+fn names() {
+    let bench = bench();
+    check(
+        &bench,
+        &[
+            ("let x = mod^", &["model_map"]),
+            ("doub^", &["double(amount, times)"]),
+            ("rng^", &["rng(seed: int | string) -> Stream"]),
+            ("whi^", &["while"]),
+            ("// rn^", &[]),
+            ("sqr^", &["sqrt(x: float) -> float"]),
+            ("let local = 1; loc^", &["local"]),
+            ("if x { let local = 1; } loca^", &[]),
+            ("fn f(first) { let second = 1; fir^ }", &["first"]),
+            ("lat^; fn later(a) { }", &["later(a)"]),
+        ],
+    );
+}
+
+#[test]
+fn members() {
+    let bench = bench();
+    check(
+        &bench,
+        &[
+            ("stream.be^", &["below(n: int) -> int"]),
+            ("rng(7).sh^", &["shuffle(items: array) -> array"]),
+            (
+                "model_map.r^",
+                &[
+                    "rate",
+                    "remove(property: string) -> any",
+                    "retain(filter: function) -> map",
+                ],
+            ),
+            ("model_map.inner.dee^", &["deep"]),
+            ("model_map[\"^", &["inner", "rate"]),
+            (
+                "model_map[\"inner\"].d^",
+                &[
+                    "deep",
+                    "debug() -> string",
+                    "drain(filter: function) -> map",
+                ],
+            ),
+            ("list[0].to_up^", &["to_upper() -> string"]),
+            (
+                "rows[0].re^",
+                &[
+                    "reward",
+                    "remove(property: string) -> any",
+                    "retain(filter: function) -> map",
+                ],
+            ),
+            ("rows.map(|row| row.lo^", &["loss"]),
+            ("for row in rows { row.lo^", &["loss"]),
+            (
+                "load(\"x\").tok^",
+                &[
+                    "tokenize(text: string) -> array",
+                    "tokenizer() -> Tokenizer",
+                ],
+            ),
+            (
+                "let m = load(\"x\"); m.forw^",
+                &["forward(text: string | array) -> Logits"],
+            ),
+            ("let m = load(\"x\"); let n = m; n.nam^", &["name: string"]),
+            (
+                "load(\"x\").forward(\"y\").to^",
+                &["top(count: int) -> Table"],
+            ),
+            ("load(\"x\").name.to_up^", &["to_upper() -> string"]),
+        ],
+    );
+    check_first(
+        &bench,
+        &[("let c = #{rate: 1, \"steps\": 2}; c.^", &["rate", "steps"])],
+    );
+}
+
+#[test]
+fn options() {
+    let bench = bench();
+    check(
+        &bench,
+        &[
+            ("json(1, #{^", &["pretty: bool = false"]),
+            ("json(1, #{pretty: tru^", &["true"]),
+            ("load(\"x\", #{de^", &["device: string = \"cpu\""]),
+            ("load(\"x\", #{device: \"cpu\", de^", &[]),
+            ("load(\"x\", #{engine: \"^", &["portable", "apple"]),
+            ("load(\"x\", #{engine: \"a^", &["apple"]),
+            ("load(\"x\", #{device: \"m^", &["metal"]),
+            (
+                "load(\"x\", #{compute_units: \"cpu+^",
+                &["cpu+gpu", "cpu+ane"],
+            ),
+            (
+                "convert(\"x\", #{quantize: \"pal^",
+                &["palette4", "palette6", "palette8"],
+            ),
+            (
+                "load(\"x\").quantize(\"q\", #{sche^",
+                &["scheme: \"int8\" | \"int4\" | \"palette\" | \"sparse\" = \"int8\""],
+            ),
+        ],
+    );
+    check_first(
+        &bench,
+        &[
+            ("load(\"x\", #{engine: ^", &["portable", "apple"]),
+            ("json(1, #{pretty: ^", &["true", "false"]),
+        ],
+    );
+}
+
+#[test]
+fn letters_in_order_are_the_fallback() {
+    let bench = bench();
+    check(
+        &bench,
+        &[
+            ("DOUB^", &["double(amount, times)"]),
+            ("model_map.inr^", &["inner"]),
+            (
+                "load(\"x\", #{cu^",
+                &["compute_units: \"cpu\" | \"cpu+gpu\" | \"cpu+ane\" | \"all\" = \"all\""],
+            ),
+            ("load(\"x\", #{engine: \"ble^", &["portable"]),
+        ],
+    );
+}
+
+#[test]
+fn modules() {
+    let mut bench = bench();
+    let file = bench.session.host().resolve("lib.rhai");
+    std::fs::write(
+        &file,
+        "/// Adds one.\nfn more(n) { n + 1 }\nprivate fn hidden() {}\nexport const LIMIT = 3;",
+    )
+    .unwrap();
+    let expected: &[&str] = &["more(n)", "LIMIT"];
+    check(&bench, &[("import \"lib\" as m; m::^", expected)]);
+    check(&bench, &[("import \"li^", &["lib.rhai"])]);
+    bench.check("import \"lib\" as live;", "");
+    check(
+        &bench,
+        &[("live::^", &["LIMIT", "more(n)"]), ("liv^", &["live"])],
+    );
+}
+
+#[test]
+fn models_and_files() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("sub")).unwrap();
+    std::fs::create_dir(folder.path().join("m.mlpackage")).unwrap();
     for file in ["a.json", "b.txt", ".hidden"] {
         std::fs::write(folder.path().join(file), "").unwrap();
     }
@@ -62,9 +207,18 @@ fn paths_inside_strings() {
     let bench = bench();
     let check =
         |text: &str, expected: &[&str]| assert_eq!(offers(&bench, text), expected, "{text}");
-    check(&format!("read_text(\"{base}/"), &["a.json", "b.txt", "sub"]);
-    check(&format!("read_json(\"{base}/"), &["a.json", "sub"]);
-    check(&format!("read_text(\"{base}/b"), &["b.txt"]);
+    check(
+        &format!("read_text(\"{base}/^"),
+        &["a.json", "b.txt", "m.mlpackage", "sub"],
+    );
+    check(
+        &format!("read_json(\"{base}/^"),
+        &["a.json", "m.mlpackage", "sub"],
+    );
+    check(&format!("read_text(\"{base}/b^"), &["b.txt"]);
+    check(&format!("load(\"{base}/^"), &["m.mlpackage", "sub"]);
+    check("load(\"^", &["embedded:student", "embedded:judge"]);
+    check("load(\"emb^", &["embedded:student", "embedded:judge"]);
 }
 
 #[test]

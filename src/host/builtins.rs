@@ -3,17 +3,21 @@
 use std::any::TypeId;
 use std::collections::BTreeMap;
 
-use rhai::{Array, Engine, ImmutableString, Map};
+use rhai::{Array, Blob, Engine, FnPtr, ImmutableString, Map};
 
-use crate::host::Registry;
-use crate::host::show::rename;
+use super::registry::Registry;
+use super::show::rename;
 
 /// A function of the language.
 #[derive(Debug, Clone)]
-pub(super) struct Builtin {
+pub(crate) struct Builtin {
     pub name: String,
     /// The type of its first parameter, by which it can be called as a method.
     pub receiver: Option<TypeId>,
+    /// How many arguments it takes, the receiver counted.
+    pub arity: usize,
+    /// The type of its result, if that is always the same.
+    pub result: Option<TypeId>,
     pub signature: String,
     /// The documentation as it stands in the engine; the first line is the summary.
     pub text: String,
@@ -23,10 +27,16 @@ impl Builtin {
     pub fn summary(&self) -> &str {
         self.text.lines().next().unwrap_or("")
     }
+
+    /// Whether it is one of those that scripts call on a string, array or map.
+    pub fn is_method(&self) -> bool {
+        let receiver = self.receiver.and_then(type_name);
+        matches!(receiver, Some("string" | "array" | "map" | "char" | "blob"))
+    }
 }
 
-/// All of them, by name; of several with one receiver the first.
-pub(super) fn collect(engine: &Engine, registry: &Registry) -> Vec<Builtin> {
+/// All of them, by name; of several with one receiver and as many arguments the first that is documented.
+pub(crate) fn collect(engine: &Engine, registry: &Registry) -> Vec<Builtin> {
     let infos = engine.collect_fn_metadata(
         None,
         |info| {
@@ -35,6 +45,8 @@ pub(super) fn collect(engine: &Engine, registry: &Registry) -> Vec<Builtin> {
             Some(Builtin {
                 name: data.name.to_string(),
                 receiver: data.param_types.first().copied().map(plain),
+                arity: data.num_params,
+                result: type_id(&type_text(&data.return_type)),
                 signature: signature(&data.name, &data.params_info, &data.return_type),
                 text: documentation(&comments),
             })
@@ -42,13 +54,13 @@ pub(super) fn collect(engine: &Engine, registry: &Registry) -> Vec<Builtin> {
         true,
     );
     let word = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let mut found: BTreeMap<(String, Option<TypeId>), Builtin> = BTreeMap::new();
+    let mut found: BTreeMap<(String, Option<TypeId>, usize), Builtin> = BTreeMap::new();
     for builtin in infos {
         let ours = registry.named(&builtin.name).next().is_some();
         if !word(&builtin.name) || ours {
             continue;
         }
-        let key = (builtin.name.clone(), builtin.receiver);
+        let key = (builtin.name.clone(), builtin.receiver, builtin.arity);
         let known = found.entry(key).or_insert_with(|| builtin.clone());
         if known.text.is_empty() {
             *known = builtin;
@@ -118,14 +130,29 @@ fn documentation(comments: &[&str]) -> String {
         .to_string()
 }
 
-/// The types that have methods of the language.
-pub(super) fn type_id(name: &str) -> Option<TypeId> {
-    match name {
-        "string" => Some(TypeId::of::<ImmutableString>()),
-        "array" => Some(TypeId::of::<Array>()),
-        "map" => Some(TypeId::of::<Map>()),
-        "int" => Some(TypeId::of::<i64>()),
-        "float" => Some(TypeId::of::<f64>()),
-        _ => None,
-    }
+/// The types of the language that completion and checks know by name.
+fn types() -> [(&'static str, TypeId); 9] {
+    [
+        ("string", TypeId::of::<ImmutableString>()),
+        ("array", TypeId::of::<Array>()),
+        ("map", TypeId::of::<Map>()),
+        ("int", TypeId::of::<i64>()),
+        ("float", TypeId::of::<f64>()),
+        ("bool", TypeId::of::<bool>()),
+        ("char", TypeId::of::<char>()),
+        ("function", TypeId::of::<FnPtr>()),
+        ("blob", TypeId::of::<Blob>()),
+    ]
+}
+
+pub(crate) fn type_id(name: &str) -> Option<TypeId> {
+    let types = types();
+    let known = types.iter().find(|(known, _)| *known == name);
+    known.map(|(_, id)| *id)
+}
+
+pub(crate) fn type_name(id: TypeId) -> Option<&'static str> {
+    let types = types();
+    let known = types.iter().find(|(_, known)| *known == id);
+    known.map(|(name, _)| *name)
 }
