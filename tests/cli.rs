@@ -263,3 +263,47 @@ fn bench_measures_two_sets_of_options() {
     check_shape("ids=1x2", "unknown input \"ids\"");
     check_shape("input_ids=1x9999", "has shape [1, 9999]");
 }
+
+#[test]
+fn checking_runs_nothing() {
+    let code = "print(\"ran\"); nope; load(\"x\", #{engin: 1})";
+    let told = [
+        "error: unknown variable nope\n --> -e:1:15\n",
+        "unknown option \"engin\"",
+        "did you mean \"engine\"?",
+    ];
+    check(&["--check", "-e", code], "", 1, "", &told);
+    check(&["--check"], "let x = 1;\nprint(x)", 0, "", &[]);
+    check(&["--check"], "let x = ;", 1, "", &["stdin:1:9"]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let good = file("good.rhai", "import \"lib\" as l;\nl::f(1)");
+    let bad = file("bad.rhai", "import \"lib\" as l;\nl::g(1)");
+    file("lib.rhai", "fn f(x) { x }");
+    check(&["--check", &good], "", 0, "", &[]);
+    let told = ["bad.rhai:2:4", "module l has no function g"];
+    check(&["--check", &good, &bad], "", 1, "", &told);
+}
+
+#[test]
+fn our_scripts_are_in_order() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in ["scripts", "examples"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|ending| ending == "rhai") {
+                files.push(path.display().to_string());
+            }
+        }
+    }
+    let args: Vec<&str> = std::iter::once("--check")
+        .chain(files.iter().map(String::as_str))
+        .collect();
+    assert!(args.len() > 4);
+    check(&args, "", 0, "", &[]);
+}

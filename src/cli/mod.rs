@@ -8,6 +8,7 @@
 
 mod batch;
 mod bench;
+mod check;
 mod compile;
 mod convert;
 mod drawing;
@@ -41,7 +42,7 @@ use interrupts::Interrupts;
 const STACK: usize = 256 << 20;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 the script failed; 2 wrong usage; 130 interrupted; n after exit(n) in the script.
+Exit codes: 0 done; 1 the script failed, or --check found something; 2 wrong usage; 130 interrupted; n after exit(n) in the script.
 Without a script the prompt opens; if the input is a pipe or a file, it is read and run as a script.";
 
 /// A REPL and scripting host for RLAIF on Core ML language models.
@@ -66,6 +67,10 @@ struct Cli {
         conflicts_with = "script"
     )]
     code: Option<String>,
+
+    /// Tell what is wrong with the script, the code or all files given, without running them.
+    #[arg(long, conflicts_with = "interactive")]
+    check: bool,
 
     /// Open the prompt after the script or code.
     #[arg(short, long)]
@@ -143,7 +148,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
     }
     session::silence_panics();
     let prompt = cli.interactive
-        || (cli.script.is_none() && cli.code.is_none() && std::io::stdin().is_terminal());
+        || (!cli.check
+            && cli.script.is_none()
+            && cli.code.is_none()
+            && std::io::stdin().is_terminal());
     let terminal = Arc::new(Terminal::new());
     let mut session = Session::new(Setup {
         base: std::env::current_dir()?,
@@ -162,6 +170,11 @@ fn run(cli: Cli) -> Result<ExitCode> {
         },
         hub: fetch::settings(),
     });
+    if cli.check {
+        let more = session.host().args().iter().map(PathBuf::from);
+        let files: Vec<PathBuf> = cli.script.into_iter().chain(more).collect();
+        return check::run(&session, &terminal, cli.code, &files);
+    }
     let task = match (cli.code, cli.script) {
         (Some(code), _) => Some(batch::Task::Code(code)),
         (None, Some(path)) if path.as_os_str() == "-" => Some(batch::Task::Input),

@@ -14,6 +14,8 @@ pub(crate) struct Builtin {
     pub name: String,
     /// The type of its first parameter, by which it can be called as a method.
     pub receiver: Option<TypeId>,
+    /// Whether it is read without brackets: `text.len`.
+    pub property: bool,
     /// How many arguments it takes, the receiver counted.
     pub arity: usize,
     /// The type of its result, if that is always the same.
@@ -31,7 +33,7 @@ impl Builtin {
     /// Whether it is one of those that scripts call on a string, array or map.
     pub fn is_method(&self) -> bool {
         let receiver = self.receiver.and_then(type_name);
-        matches!(receiver, Some("string" | "array" | "map" | "char" | "blob"))
+        self.property || matches!(receiver, Some("string" | "array" | "map" | "char" | "blob"))
     }
 }
 
@@ -42,25 +44,33 @@ pub(crate) fn collect(engine: &Engine, registry: &Registry) -> Vec<Builtin> {
         |info| {
             let data = info.metadata;
             let comments: Vec<&str> = data.comments.iter().map(AsRef::as_ref).collect();
+            let getter = data.name.strip_prefix("get$");
+            let name = getter.unwrap_or(&data.name);
             Some(Builtin {
-                name: data.name.to_string(),
+                name: name.to_string(),
+                property: getter.is_some(),
                 receiver: data.param_types.first().copied().map(plain),
                 arity: data.num_params,
                 result: type_id(&type_text(&data.return_type)),
-                signature: signature(&data.name, &data.params_info, &data.return_type),
+                signature: signature(name, &data.params_info, &data.return_type),
                 text: documentation(&comments),
             })
         },
         true,
     );
     let word = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let mut found: BTreeMap<(String, Option<TypeId>, usize), Builtin> = BTreeMap::new();
+    let mut found: BTreeMap<(String, Option<TypeId>, usize, bool), Builtin> = BTreeMap::new();
     for builtin in infos {
         let ours = registry.named(&builtin.name).next().is_some();
         if !word(&builtin.name) || ours {
             continue;
         }
-        let key = (builtin.name.clone(), builtin.receiver, builtin.arity);
+        let key = (
+            builtin.name.clone(),
+            builtin.receiver,
+            builtin.arity,
+            builtin.property,
+        );
         let known = found.entry(key).or_insert_with(|| builtin.clone());
         if known.text.is_empty() {
             *known = builtin;

@@ -157,7 +157,7 @@ fn range_text(low: f64, high: f64) -> String {
 }
 
 /// "`what` "name" must be a string, not int 3".
-pub(super) fn mismatch(what: &str, name: &str, kind: &Kind, value: &Dynamic) -> Error {
+pub(crate) fn mismatch(what: &str, name: &str, kind: &Kind, value: &Dynamic) -> Error {
     let got = match value.as_immutable_string_ref() {
         Ok(text) => {
             if let Kind::Choice(choices) = kind {

@@ -103,6 +103,10 @@ impl Candidate {
 
     /// A function of the language, called as a method: its first parameter stands before the dot.
     pub(super) fn of_builtin_method(builtin: &Builtin) -> Self {
+        if builtin.property {
+            let name = &builtin.name;
+            return Self::new(Thing::Property, name, name, builtin.summary());
+        }
         let (name, rest) = builtin
             .signature
             .split_once('(')

@@ -55,6 +55,7 @@ impl Session {
                 text: head,
                 tokens: &tokens,
                 outline: &outline,
+                sure: false,
             },
             whole,
             typed: &text[start..],

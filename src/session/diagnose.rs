@@ -8,6 +8,7 @@ use super::Sources;
 use super::words::{self, Words};
 use crate::diag::Error;
 use crate::host::Registry;
+use crate::host::builtins::Builtin;
 
 /// What kind of failure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,7 @@ pub struct Frame {
 /// What helps to explain an error.
 pub(super) struct Context<'a> {
     pub registry: &'a Registry,
+    pub builtins: &'a [Builtin],
     pub sources: &'a Sources,
     pub scope: &'a Scope<'static>,
     pub code: &'a str,

@@ -109,6 +109,7 @@ impl Session {
             text,
             tokens: &tokens,
             outline: &outline,
+            sure: false,
         };
         let call = open_call(text, &tokens).filter(|call| call.map.is_none())?;
         let fresh = text.trim_end().ends_with(['(', ',']);

@@ -3,6 +3,7 @@
 mod candidates;
 mod cells;
 mod chain;
+mod check;
 mod complete;
 mod completeness;
 mod cursor;
@@ -140,7 +141,10 @@ impl Session {
     }
 
     /// The text of a script; a first line `#!` becomes a comment.
-    fn read_script(&self, path: &Path) -> Result<String> {
+    ///
+    /// # Errors
+    /// The file can't be read, or is not UTF-8 text.
+    pub fn read_script(&self, path: &Path) -> Result<String> {
         let bytes = self.host.read(&self.host.base().join(path))?;
         let code = String::from_utf8(bytes)
             .map_err(|_| Error::new(format!("{} is not UTF-8 text", path.display())))?;
@@ -245,6 +249,7 @@ impl Session {
     fn diagnose(&self, name: &str, error: &rhai::EvalAltResult) -> Box<Diagnostic> {
         let context = diagnose::Context {
             registry: self.host.registry(),
+            builtins: self.builtins(),
             sources: &self.sources,
             scope: &self.scope,
             code: self.sources.texts.get(name).map_or("", String::as_str),

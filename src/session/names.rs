@@ -51,8 +51,8 @@ impl Session {
 
     fn visible_variables(&self, place: &Place, fit: Fit, kind: Option<Kind>) -> Vec<Candidate> {
         let page = place.page;
-        let in_sight = page.outline.variables.iter().rev();
-        let written = in_sight.filter(|v| v.in_sight && v.declared && fit.fits(v.name));
+        let in_sight = page.outline.in_sight(page.text.len());
+        let written = in_sight.filter(|v| v.declared && fit.fits(v.name));
         let of_text = written.map(|variable| {
             let id = self.origin(page, variable, 4).id;
             let kind = id.and_then(|id| self.type_text(id)).unwrap_or("");

@@ -38,8 +38,8 @@ pub(crate) struct Variable<'a> {
     /// The bytes of the name.
     pub at: (usize, usize),
     pub from: From,
-    /// Whether the end of the text is in its scope.
-    pub in_sight: bool,
+    /// The byte where its scope ends.
+    pub until: usize,
     /// Whether it is declared here, rather than given another value.
     pub declared: bool,
     /// Outside of every bracket and function.
@@ -47,7 +47,23 @@ pub(crate) struct Variable<'a> {
     /// Whether a module shows it to those that import it.
     pub exported: bool,
     /// The function that it belongs to, counted from 1; 0 outside.
-    function: usize,
+    pub function: usize,
+}
+
+impl Outline<'_> {
+    /// The functions around a byte, the innermost counted from 1; 0 outside of all.
+    pub fn function_at(&self, byte: usize) -> usize {
+        let mut functions = self.functions.iter();
+        let inside = |f: &Function| f.at.1 <= byte && byte < f.span.1;
+        functions.rposition(inside).map_or(0, |at| at + 1)
+    }
+
+    /// The variables that are in sight at a byte, the nearest first.
+    pub fn in_sight(&self, byte: usize) -> impl Iterator<Item = &Variable<'_>> {
+        let function = self.function_at(byte);
+        let variables = self.variables.iter().rev();
+        variables.filter(move |v| v.at.1 <= byte && byte <= v.until && v.function == function)
+    }
 }
 
 /// Where a variable's value comes from: indices of tokens.
@@ -84,10 +100,6 @@ pub(crate) fn outline(text: &str) -> (Outline<'_>, Vec<Token>) {
     };
     for at in 0..tokens.len() {
         scanner.step(at);
-    }
-    let function = scanner.function();
-    for variable in &mut scanner.found.variables {
-        variable.in_sight &= variable.function == function;
     }
     (scanner.found, tokens)
 }
@@ -170,8 +182,9 @@ impl<'a> Scanner<'a, '_> {
 
     fn closed(&mut self, at: usize) {
         let Some(scope) = self.open.pop() else { return };
+        let end = self.tokens[at].start;
         for variable in &mut self.found.variables[scope.variables..] {
-            variable.in_sight = false;
+            variable.until = variable.until.min(end);
         }
         if let Some(function) = scope.ends {
             self.found.functions[function].span.1 = self.tokens[at].end;
@@ -184,7 +197,7 @@ impl<'a> Scanner<'a, '_> {
             name: self.word(at),
             at: (token.start, token.end),
             from,
-            in_sight: true,
+            until: usize::MAX,
             declared,
             global: self.open.is_empty(),
             exported: at >= 2 && self.word(at - 2) == "export",
@@ -326,15 +339,13 @@ mod tests {
     fn check(text: &str, expected: &str) {
         let (outline, tokens) = outline(text);
         let part = |from: usize, to: usize| &text[tokens[from].start..tokens[to - 1].end];
-        let shown = outline
-            .variables
-            .iter()
-            .filter(|v| v.in_sight)
-            .map(|v| match v.from {
-                From::Value(a, b) if a < b => format!("{} = {}", v.name, part(a, b)),
-                From::Each(a, b) if a < b => format!("{} in {}", v.name, part(a, b)),
-                _ => v.name.to_string(),
-            });
+        let mut seen: Vec<&Variable> = outline.in_sight(text.len()).collect();
+        seen.reverse();
+        let shown = seen.into_iter().map(|v| match v.from {
+            From::Value(a, b) if a < b => format!("{} = {}", v.name, part(a, b)),
+            From::Each(a, b) if a < b => format!("{} in {}", v.name, part(a, b)),
+            _ => v.name.to_string(),
+        });
         assert_eq!(shown.collect::<Vec<_>>().join("; "), expected, "{text}");
     }
 

@@ -64,6 +64,9 @@ pub(crate) struct Page<'a> {
     pub text: &'a str,
     pub tokens: &'a [Token],
     pub outline: &'a Outline<'a>,
+    /// Whether only what holds in every case is asked for: a variable that is given other values later may be
+    /// anything.
+    pub sure: bool,
 }
 
 impl Page<'_> {
@@ -73,14 +76,17 @@ impl Page<'_> {
             .map_or("", |token| &self.text[token.start..token.end])
     }
 
-    /// The variable of that name that the end of the first `before` tokens sees.
-    pub fn variable(&self, name: &str, before: usize) -> Option<&Variable<'_>> {
-        let end = self
-            .tokens
-            .get(before)
-            .map_or(usize::MAX, |token| token.start);
-        let mut seen = self.outline.variables.iter().rev();
-        seen.find(|v| v.name == name && v.in_sight && v.at.1 <= end)
+    /// The variable of that name that the first `before` tokens declare and what follows them sees.
+    fn variable(&self, name: &str, before: usize) -> Option<&Variable<'_>> {
+        let start = self.tokens.get(before).map(|token| token.start);
+        let mut seen = self.outline.in_sight(start.unwrap_or(self.text.len()));
+        seen.find(|v| v.name == name)
+    }
+
+    /// Whether the code gives the variable another value somewhere.
+    fn changes(&self, variable: &Variable) -> bool {
+        let mut same = self.outline.variables.iter();
+        same.any(|v| !v.declared && v.name == variable.name && v.function == variable.function)
     }
 }
 
@@ -103,6 +109,7 @@ impl Session {
         let named = |name| Shape::of_type(builtins::type_id(name));
         match chain.root {
             Root::Name(name) => match page.variable(name, chain.start) {
+                Some(variable) if page.sure && page.changes(variable) => Shape::default(),
                 Some(variable) if depth > 0 => self.origin(page, variable, depth - 1),
                 Some(_) => Shape::default(),
                 None => self.live(name).map_or(Shape::default(), Shape::of_value),

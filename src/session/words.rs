@@ -19,7 +19,7 @@ pub(super) struct Words {
 }
 
 impl Words {
-    fn new(message: impl Into<String>, hint: Option<String>) -> Self {
+    pub(super) fn new(message: impl Into<String>, hint: Option<String>) -> Self {
         Self {
             problem: Problem::Runtime,
             message: message.into(),
@@ -86,13 +86,10 @@ fn lower_first(text: &str) -> String {
     }
 }
 
-fn parsing(error: &ParseErrorType, context: &Context) -> Words {
+pub(super) fn parsing(error: &ParseErrorType, context: &Context) -> Words {
     match error {
         ParseErrorType::VariableUndefined(name) => variable(name, context),
-        ParseErrorType::ModuleUndefined(name) => Words::new(
-            format!("unknown module {name}"),
-            Some(format!("import \"path\" as {name}; makes it known")),
-        ),
+        ParseErrorType::ModuleUndefined(name) => module(name),
         ParseErrorType::BadInput(LexError::UnterminatedString) => Words::new(
             "the string is not closed",
             Some("strings over several lines stand in `back-ticks`".into()),
@@ -119,15 +116,27 @@ fn key(name: &str, context: &Context) -> Words {
     Words::new(format!("the map has no key \"{name}\""), Some(hint))
 }
 
-fn variable(name: &str, context: &Context) -> Words {
-    let message = format!("unknown variable {name}");
+pub(super) fn module(name: &str) -> Words {
+    Words::new(
+        format!("unknown module {name}"),
+        Some(format!("import \"path\" as {name}; makes it known")),
+    )
+}
+
+/// A variable that is there, but not inside of a function.
+pub(super) fn hidden(name: &str) -> Words {
+    let hint = format!(
+        "functions don't see the session's variables: pass {name} as a parameter, use a closure |..|, or make it a \
+         const and write global::{name}"
+    );
+    Words::new(format!("unknown variable {name}"), Some(hint))
+}
+
+pub(super) fn variable(name: &str, context: &Context) -> Words {
     if context.scope.contains(name) {
-        let hint = format!(
-            "functions don't see the session's variables: pass {name} as a parameter, use a closure |..|, \
-             or make it a const and write global::{name}"
-        );
-        return Words::new(message, Some(hint));
+        return hidden(name);
     }
+    let message = format!("unknown variable {name}");
     let ours = context.registry.named(name).next();
     let script = context.sources.functions.contains_key(name);
     let hint = match ours {
@@ -200,17 +209,23 @@ fn function(signature: &str, context: &Context) -> Words {
             None,
         );
     }
-    let ours = context.registry.functions.iter().map(|f| f.name);
-    let known: Vec<&str> = ours
-        .chain(context.sources.functions.keys().map(String::as_str))
-        .chain(BUILT_IN.iter().copied())
-        .collect();
-    if BUILT_IN.contains(&name) {
+    if context.builtins.iter().any(|builtin| builtin.name == name) {
         return Words::new(
             format!("{name} is not defined for {}", types.join(", ")),
             None,
         );
     }
+    unknown_function(name, &call, context)
+}
+
+/// No function has that name; `call` is how it was called.
+pub(super) fn unknown_function(name: &str, call: &str, context: &Context) -> Words {
+    let ours = context.registry.functions.iter().map(|f| f.name);
+    let builtins = context.builtins.iter().map(|builtin| builtin.name.as_str());
+    let known: Vec<&str> = ours
+        .chain(context.sources.functions.keys().map(String::as_str))
+        .chain(builtins)
+        .collect();
     let hint = diag::nearest(name, &known).map(|near| format!("did you mean {near}?"));
     Words::new(format!("unknown function {call}"), hint)
 }
@@ -231,7 +246,7 @@ fn property(text: &str, context: &Context) -> Words {
     }
 }
 
-fn member(type_name: &str, property: &str, context: &Context) -> Words {
+pub(super) fn member(type_name: &str, property: &str, context: &Context) -> Words {
     let members: Vec<&ScriptFn> = context
         .registry
         .functions
@@ -247,76 +262,3 @@ fn member(type_name: &str, property: &str, context: &Context) -> Words {
     };
     Words::new(format!("{type_name} has no property {property}"), hint)
 }
-
-/// The language's own functions that a slip of the fingers most likely means.
-const BUILT_IN: &[&str] = &[
-    "print",
-    "debug",
-    "len",
-    "push",
-    "pop",
-    "shift",
-    "insert",
-    "append",
-    "map",
-    "filter",
-    "reduce",
-    "sort",
-    "sort_by",
-    "reverse",
-    "contains",
-    "index_of",
-    "keys",
-    "values",
-    "remove",
-    "clear",
-    "split",
-    "trim",
-    "to_upper",
-    "to_lower",
-    "replace",
-    "sub_string",
-    "starts_with",
-    "ends_with",
-    "to_string",
-    "to_int",
-    "to_float",
-    "parse_int",
-    "parse_float",
-    "abs",
-    "sqrt",
-    "exp",
-    "ln",
-    "log",
-    "sin",
-    "cos",
-    "tan",
-    "floor",
-    "ceiling",
-    "round",
-    "min",
-    "max",
-    "is_nan",
-    "is_finite",
-    "is_infinite",
-    "range",
-    "any",
-    "all",
-    "find",
-    "some",
-    "none",
-    "extract",
-    "splice",
-    "drain",
-    "retain",
-    "dedup",
-    "type_of",
-    "timestamp",
-    "join",
-    "zip",
-    "for_each",
-    "chars",
-    "bytes",
-    "is_empty",
-    "eval",
-];

@@ -98,13 +98,7 @@ fn members() {
             ),
             ("rows.map(|row| row.lo^", &["loss"]),
             ("for row in rows { row.lo^", &["loss"]),
-            (
-                "load(\"x\").tok^",
-                &[
-                    "tokenize(text: string) -> array",
-                    "tokenizer() -> Tokenizer",
-                ],
-            ),
+            ("load(\"x\").tok^", &["tokenize(text: string) -> array"]),
             (
                 "let m = load(\"x\"); m.forw^",
                 &["forward(text: string | array) -> Logits"],
@@ -112,7 +106,7 @@ fn members() {
             ("let m = load(\"x\"); let n = m; n.nam^", &["name: string"]),
             (
                 "load(\"x\").forward(\"y\").to^",
-                &["top(count: int) -> Table"],
+                &["top(k?: int, #{..}) -> Table"],
             ),
             ("load(\"x\").name.to_up^", &["to_upper() -> string"]),
         ],

@@ -8,6 +8,7 @@ use crate::host::{Event, Nobody, Provenance, Recorder, StillClock};
 use crate::report::Terminal;
 
 mod cells;
+mod check;
 mod completion;
 mod errors;
 mod table;
