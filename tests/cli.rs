@@ -268,7 +268,7 @@ fn bench_measures_two_sets_of_options() {
 fn checking_runs_nothing() {
     let code = "print(\"ran\"); nope; load(\"x\", #{engin: 1})";
     let told = [
-        "error: unknown variable nope\n --> -e:1:15\n",
+        "error: unknown variable nope\n  --> -e:1:15\n",
         "unknown option \"engin\"",
         "did you mean \"engine\"?",
     ];

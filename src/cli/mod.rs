@@ -42,7 +42,7 @@ use interrupts::Interrupts;
 const STACK: usize = 256 << 20;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 the script failed, or --check found something; 2 wrong usage; 130 interrupted; n after exit(n) in the script.
+Exit codes: 0 done; 1 the script failed; 2 wrong usage; 130 interrupted; n after exit(n) in the script.
 Without a script the prompt opens; if the input is a pipe or a file, it is read and run as a script.";
 
 /// A REPL and scripting host for RLAIF on Core ML language models.

@@ -39,6 +39,8 @@ impl Session {
         if let Some(completions) = self.complete_magic(text) {
             return completions;
         }
+        let last = lex(text).last().copied();
+        if last.is_some_and(|token| token.kind == Piece::Comment) {
             return Completions::default();
         }
         let string = last.filter(|token| token.open && token.kind == Piece::Text);

@@ -1,7 +1,8 @@
 //! Completion of magics: their names, the files and the cells that they take.
 
 use super::MAGICS;
-use crate::session::candidates::{Candidate, entries};
+use crate::session::candidates::{Candidate, Thing, entries};
+use crate::session::matching::Fit;
 use crate::session::{Completions, Session};
 
 impl Session {
@@ -16,7 +17,12 @@ impl Session {
                 .filter(|magic| magic.name.starts_with(typed) && (start == 1 || magic.code));
             let candidate = |magic: &super::Magic| {
                 let label = format!("{} {}", magic.name, magic.args);
-                Candidate::new(format!("{} ", magic.name), label.trim_end(), magic.summary)
+                Candidate::new(
+                    Thing::Keyword,
+                    format!("{} ", magic.name),
+                    label.trim_end(),
+                    magic.summary,
+                )
             };
             return Some(Completions {
                 start,
@@ -28,7 +34,12 @@ impl Session {
         takes_file.then(|| {
             let path = rest.trim_start();
             let (folder, name) = path.split_at(path.rfind('/').map_or(0, |at| at + 1));
-            let mut candidates = entries(&self.host().resolve(folder), name, &[]);
+            let mut candidates = entries(
+                &self.host().resolve(folder),
+                Fit::Start(name),
+                name.starts_with('.'),
+                &[],
+            );
             for candidate in &mut candidates {
                 candidate.text = candidate.text.trim_end_matches('"').to_string();
             }
