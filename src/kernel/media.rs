@@ -24,8 +24,7 @@ pub(super) fn media(display: &Display) -> Media {
 pub(super) fn plain(display: &Display) -> String {
     let screen = Terminal {
         width: WIDTH,
-        utf8: true,
-        colour: false,
+        ..Terminal::default()
     };
     display.render(&screen).trim_end_matches('\n').to_string()
 }

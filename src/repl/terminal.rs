@@ -11,7 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::growing::{Line, tail};
 use super::screen::bars;
 use crate::host::{Event, Figure, Sink, Update};
-use crate::report::{self, Display};
+use crate::report::{self, Display, Images};
 
 /// Width of tables where there is no terminal.
 const WIDTH: usize = 100;
@@ -22,8 +22,10 @@ const SILENCE: Duration = Duration::from_secs(60);
 pub struct Terminal {
     /// Whether output and errors may be coloured.
     colour: bool,
+    true_colour: bool,
     colour_errors: bool,
     utf8: bool,
+    images: Images,
     live: Option<MultiProgress>,
     running: Mutex<BTreeMap<u64, Running>>,
     growing: Mutex<Line>,
@@ -37,15 +39,23 @@ struct Running {
 
 impl Terminal {
     pub fn new() -> Self {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
-            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let live = std::io::stderr().is_terminal()
-            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let dumb = variable("TERM").is_some_and(|term| term == "dumb");
+        let plain = variable("NO_COLOR").is_some() || dumb;
+        let true_colour = variable("COLORTERM").is_some_and(|c| c == "truecolor" || c == "24bit");
+        let images = Images::detect(&|name| Some(variable(name)?.to_string_lossy().into_owned()));
+        let images = images.unwrap_or_else(|error| {
+            eprintln!("warning: {error}");
+            Images::Off
+        });
+        let screen = io::stdout().is_terminal();
         Self {
-            utf8: std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
-            colour: io::stdout().is_terminal() && !plain,
+            utf8: !dumb,
+            colour: screen && !plain,
+            true_colour: screen && !plain && true_colour,
             colour_errors: io::stderr().is_terminal() && !plain,
-            live: live.then(bars),
+            images: if screen { images } else { Images::Off },
+            live: (io::stderr().is_terminal() && !dumb).then(bars),
             running: Mutex::default(),
             growing: Mutex::default(),
         }
@@ -107,26 +117,31 @@ impl Terminal {
     }
 
     pub fn display(&self, display: &Display) {
-        self.line(self.render(display).trim_end_matches('\n'));
+        self.line(self.render(display, None).trim_end_matches('\n'));
     }
 
-    fn render(&self, display: &Display) -> String {
+    fn render(&self, display: &Display, height: Option<usize>) -> String {
         let screen = report::Terminal {
             width: self.width(),
             utf8: self.utf8,
             colour: self.colour,
+            true_colour: self.true_colour,
+            height,
+            images: self.images,
         };
         display.render(&screen)
     }
 
-    /// The result of a numbered cell.
+    /// The result of a numbered cell, cut to what a screen holds.
     pub(super) fn result(&self, cell: usize, display: &Display) {
-        let text = self.render(display);
+        let size = console::Term::stdout().size_checked();
+        let text = self.render(display, size.map(|(rows, _)| usize::from(rows)));
         let mark = match self.colour {
             true => format!("\x1b[31mOut[\x1b[1;31m{cell}\x1b[0;31m]:\x1b[0m"),
             false => format!("Out[{cell}]:"),
         };
-        let gap = if text.contains('\n') { '\n' } else { ' ' };
+        let below = text.contains('\n') || matches!(display, Display::Plot(_));
+        let gap = if below { '\n' } else { ' ' };
         self.line(&format!("{mark}{gap}{}\n", text.trim_end_matches('\n')));
     }
 

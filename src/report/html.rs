@@ -1,9 +1,9 @@
 //! What is shown, as HTML for notebooks: it takes the page's own text colour, so it reads on light and dark.
 
-use super::axis::Axis;
+use super::Display;
+use super::plot::{Axis, Look};
 use super::table::Table;
 use super::tokens::{Shades, Tokens};
-use super::{Display, Plot};
 
 /// A plot's size on a page, in pixels.
 const PLOT: (u32, u32) = (640, 400);
@@ -14,7 +14,7 @@ impl Display {
         match self {
             Self::Text(text) => pre(text),
             Self::Table(table) => self::table(table),
-            Self::Plot(plot) => self::plot(plot),
+            Self::Plot(plot) => plot.drawn(PLOT.0, PLOT.1, Look::Page),
             Self::Tokens(tokens) => self::tokens(tokens),
         }
     }
@@ -22,7 +22,7 @@ impl Display {
     /// An SVG document, of what is a drawing.
     pub fn svg(&self) -> Option<String> {
         match self {
-            Self::Plot(plot) => plot.to_svg(PLOT.0, PLOT.1).ok(),
+            Self::Plot(plot) => Some(plot.to_svg(PLOT.0, PLOT.1)),
             _ => None,
         }
     }
@@ -101,13 +101,6 @@ fn table(table: &Table) -> String {
     )
 }
 
-fn plot(plot: &Plot) -> String {
-    match plot.to_svg(PLOT.0, PLOT.1) {
-        Ok(svg) => svg,
-        Err(error) => pre(&format!("{}: {error}", plot.title)),
-    }
-}
-
 /// Each token on a background that lets the page's shine through, its weight in a tooltip.
 fn tokens(tokens: &Tokens) -> String {
     let [red, green, blue] = match tokens.shades {
@@ -135,7 +128,7 @@ fn tokens(tokens: &Tokens) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Cell, Column};
+    use crate::report::{Cell, Column, Plot};
 
     #[test]
     fn what_came_from_outside_is_escaped() {

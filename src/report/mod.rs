@@ -2,21 +2,20 @@
 //!
 //! Nothing here prints or asks the terminal anything; a shell passes a [`Terminal`].
 
-mod axis;
 mod html;
+mod images;
 mod number;
 mod plot;
-mod plot_svg;
-mod plot_text;
 mod table;
 mod text;
 mod tokens;
 
 pub use html::{escape, polyline};
+pub use images::Images;
 pub use number::{format_bytes, format_number};
-pub use plot::{Plot, Series};
+pub use plot::{Drawing, Heat, Histogram, Mark, Plot, Series};
 pub use table::{Align, Cell, Column, Table};
-pub use text::{bar, harmless, sparkline, visible, visible_bytes};
+pub use text::{bar, cut, harmless, pad, sparkline, visible, visible_bytes};
 pub use tokens::{Shades, Tokens};
 
 /// What the reader's screen can show.
@@ -28,6 +27,11 @@ pub struct Terminal {
     pub utf8: bool,
     /// ANSI colours.
     pub colour: bool,
+    /// 24-bit colours too.
+    pub true_colour: bool,
+    /// Lines of the screen, for what may leave some out; all is shown if absent, as in files.
+    pub height: Option<usize>,
+    pub images: Images,
 }
 
 impl Default for Terminal {
@@ -36,6 +40,9 @@ impl Default for Terminal {
             width: 80,
             utf8: true,
             colour: false,
+            true_colour: false,
+            height: None,
+            images: Images::Off,
         }
     }
 }

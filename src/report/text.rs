@@ -1,4 +1,6 @@
-//! Text whose every byte can be seen, bars and sparklines.
+//! Text whose every byte can be seen, text of a given width, bars and sparklines.
+
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// `text` with spaces, line ends and control characters made visible: `␣ ⏎ ⇥ ␍ ␛ …`.
 ///
@@ -56,6 +58,29 @@ fn push_safe(out: &mut String, c: char) {
         }
         _ => out.push(c),
     }
+}
+
+/// `text` in at most `width` columns; what is cut ends with `mark`.
+pub fn cut(text: &str, width: usize, mark: &str) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let room = width.saturating_sub(mark.width());
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used <= room
+    };
+    let mut out: String = text.chars().take_while(fits).collect();
+    if mark.width() <= width {
+        out.push_str(mark);
+    }
+    out
+}
+
+/// `text` with blanks up to `width` columns.
+pub fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 
 /// A bar of `width` characters filled to `fraction` (0 to 1), in eighths.
@@ -120,6 +145,17 @@ mod tests {
         check("\u{202e}x\u{200b}é你", "\\u{202e}x\\u{200b}é你");
         assert_eq!(visible_bytes(b"\xe4\xbd a\xff"), "\\xE4\\xBD␣a\\xFF");
         assert_eq!(visible_bytes("你".as_bytes()), "你");
+    }
+
+    #[test]
+    fn text_is_cut_between_characters() {
+        let check = |text, width, expected: &str| assert_eq!(cut(text, width, "…"), expected);
+        check("abc", 3, "abc");
+        check("abcd", 3, "ab…");
+        check("你好吗", 4, "你…");
+        check("ab", 1, "…");
+        check("ab", 0, "");
+        assert_eq!(pad("你", 4), "你  ");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::diag::Result;
 use crate::fail;
 use crate::generate::Distribution;
 use crate::numeric::stats::mean;
-use crate::report::{Align, Cell, Column, Shades, Table, Tokens, bar};
+use crate::report::{Align, Cell, Column, Heat, Shades, Table, Tokens, bar};
 use crate::verify::Position;
 
 /// The `k` likeliest next tokens after position `at`.
@@ -45,6 +45,36 @@ pub(super) fn top(logits: &Logits, k: usize, at: i64) -> Result<Table> {
         ])?;
     }
     Ok(table)
+}
+
+/// The most tokens that a heat map of probabilities has.
+const COLUMNS: usize = 24;
+
+/// The probability after each position of the tokens that are likeliest over all of them.
+pub(super) fn map(logits: &Logits) -> Result<Heat> {
+    let rows: Vec<Vec<f64>> = logits.rows().map(|row| probabilities(&row)).collect();
+    let mut total = vec![0.0; rows.first().map_or(0, Vec::len)];
+    for row in &rows {
+        total.iter_mut().zip(row).for_each(|(total, p)| *total += p);
+    }
+    let mut ids: Vec<usize> = (0..total.len()).collect();
+    ids.sort_by(|a, b| total[*b].total_cmp(&total[*a]));
+    ids.truncate(COLUMNS);
+    let values = rows
+        .iter()
+        .map(|row| ids.iter().map(|id| row[*id]).collect());
+    let tokens = logits.ids().iter().map(|id| logits.token(*id));
+    let tokens = tokens.skip(logits.ids().len() - rows.len());
+    let columns = ids.iter().map(|id| logits.token(*id as u32));
+    let heat = Heat::new(values.collect())?.names(tokens.collect(), columns.collect())?;
+    heat.between(Some(0.0), Some(1.0))
+}
+
+fn probabilities(row: &[f32]) -> Vec<f64> {
+    let distribution = Distribution::new(row, 1.0);
+    (0..row.len() as u32)
+        .map(|id| distribution.logprob(id).exp())
+        .collect()
 }
 
 /// Each token but the first: how likely it was, given those before it.

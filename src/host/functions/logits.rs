@@ -75,6 +75,11 @@ impl Logits {
         Ok((id, self.0.values.row(index).to_vec()))
     }
 
+    /// The logits after each position that has them.
+    pub fn rows(&self) -> impl Iterator<Item = Vec<f32>> {
+        self.0.values.rows().into_iter().map(|row| row.to_vec())
+    }
+
     /// What a token writes, with nothing hidden.
     pub fn token(&self, id: u32) -> String {
         let tokenizer = self.0.tokenizer.as_ref();

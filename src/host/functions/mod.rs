@@ -17,6 +17,7 @@ mod likelihood;
 mod logits;
 mod making;
 mod models;
+mod plots;
 mod progress;
 mod random;
 mod runs;
@@ -50,6 +51,7 @@ pub(super) const TOPICS: &[Topic] = &[
     runs::TOPIC,
     making::TOPIC,
     text::TOPIC,
+    plots::TOPIC,
     progress::TOPIC,
     files::TOPIC,
     random::TOPIC,

@@ -1,21 +1,17 @@
-//! Numbers, tables and plots as text.
-
-use std::path::PathBuf;
+//! Numbers and tables as text.
 
 use rhai::{Array, Dynamic, Map};
 
-use crate::diag::{Context as _, Result};
+use crate::diag::Result;
 use crate::fail;
-use crate::host::{
-    Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, show,
-};
-use crate::report::{Cell, Display, Plot, Table};
+use crate::host::{Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, show};
+use crate::report::{Cell, Display, Table};
 
 pub(super) const TOPIC: Topic = Topic {
     name: "text",
-    summary: "Numbers, tables and plots.",
+    summary: "Numbers and tables.",
     functions,
-    types: || vec![TypeEntry::of::<Table>(), TypeEntry::of::<Plot>()],
+    types: || vec![TypeEntry::of::<Table>()],
 };
 
 impl ScriptValue for Table {
@@ -36,25 +32,6 @@ impl ScriptValue for Table {
         Display::Table(self.clone())
     }
 }
-
-impl ScriptValue for Plot {
-    const NAME: &'static str = "Plot";
-    const SUMMARY: &'static str = "Lines through points.";
-
-    fn line(&self) -> String {
-        format!("Plot({:?}, {} lines)", self.title, self.series.len())
-    }
-
-    fn show(&self) -> Display {
-        Display::Plot(self.clone())
-    }
-}
-
-const PLOT: &[Key] = &[
-    Key::text("title", "", "Stands above the plot."),
-    Key::text("x", "", "Label of the horizontal axis."),
-    Key::text("y", "", "Label of the vertical axis."),
-];
 
 fn functions() -> Vec<ScriptFn> {
     vec![
@@ -80,20 +57,6 @@ fn functions() -> Vec<ScriptFn> {
                 "╭──────┬───────╮\n│ name │ score │\n├──────┼───────┤\n│ a    │  1.50 │\n│ b    │ 10.00 │\n╰──────┴───────╯",
             )
             .run(table),
-        function("plot", "A line plot of numbers, or of several arrays of them by name.")
-            .param("data", Kind::Either(&[Kind::Array, Kind::Map]), "Numbers, or a map from names to arrays of numbers.")
-            .options(PLOT)
-            .returns("Plot")
-            .example("[plot([1, 4, 9], #{title: \"squares\"})]", "[Plot(\"squares\", 1 lines)]")
-            .run(plot),
-        method::<Plot>("save", "Writes the plot as an SVG file.")
-            .param("path", Kind::Path(&["svg"]), "The file.")
-            .example("plot([1, 4, 9]).save(\"p.svg\"); read_text(\"p.svg\").contains(\"<svg\")", "true")
-            .run(|call| {
-                let path: PathBuf = call.get("path")?;
-                let svg = call.receiver::<Plot>()?.to_svg(800, 450)?;
-                std::fs::write(&path, svg).with_context(|| format!("can't write {}", path.display()))
-            }),
     ]
 }
 
@@ -153,27 +116,4 @@ fn column_names(rows: &[Dynamic]) -> Vec<String> {
         }
     }
     names
-}
-
-fn plot(call: &mut Call) -> Result<Plot> {
-    let title: String = call.options.get("title")?;
-    let plot = Plot::new(title).labels(
-        call.options.get::<String>("x")?,
-        call.options.get::<String>("y")?,
-    );
-    let data: Dynamic = call.get("data")?;
-    let Some(lines) = data.read_lock::<Map>() else {
-        return Ok(plot.values("", &call.get::<Vec<f64>>("data")?));
-    };
-    lines.iter().try_fold(plot, |plot, (name, values)| {
-        let values = values.read_lock::<Array>().map(|items| {
-            let number =
-                |item: &Dynamic| item.as_float().or_else(|_| item.as_int().map(|n| n as f64));
-            items.iter().map(number).collect::<Result<Vec<f64>, _>>()
-        });
-        match values {
-            Some(Ok(values)) => Ok(plot.values(name.as_str(), &values)),
-            _ => fail!("line \"{name}\" must be an array of numbers"),
-        }
-    })
 }

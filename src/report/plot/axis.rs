@@ -1,10 +1,10 @@
 //! The range of a plot's axis and its round tick values.
 
-use super::number::{format_number, with_decimals};
+use super::super::number::{format_number, with_decimals};
 
 /// A finite interval with `low < high`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Axis {
+pub(in crate::report) struct Axis {
     pub low: f64,
     pub high: f64,
 }
