@@ -1,5 +1,5 @@
 #!/bin/sh
-# Gemma-3-270M (the base model) as Core ML models: fp32, fp16, int8, int4.
+# Gemma-3-270M (the base model) as Core ML models: fp32, fp16, int8 in blocks, and 4 or 8 bits by what is lost.
 #
 #   scripts/gemma3.sh FOLDER
 #
@@ -23,7 +23,7 @@ fi
 
 model fp32 --precision fp32
 model fp16
-model int8 --quantize int8
-model int4 --quantize int4
-compared fp16 int8 int4
+model int8 --quantize int8-blocks
+model mixed --quantize mixed
+compared fp16 int8 mixed
 rlaif -e "load(\"$folder/gemma3-int8.mlpackage\").generate(\"The capital of France is\", #{temperature: 0.0}).completion"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# SmolLM2-135M-Instruct as Core ML models: fp32, fp16, int8, int4, fp16 with states.
+# SmolLM2-135M-Instruct as Core ML models: fp32, fp16, int8 in blocks, int4, fp16 with states.
 #
 #   scripts/smollm2.sh FOLDER
 #
@@ -21,7 +21,7 @@ fi
 
 model fp32 --precision fp32
 model fp16
-model int8 --quantize int8
+model int8 --quantize int8-blocks
 model int4 --quantize int4
 model stateful --stateful
 compared fp16 int8 int4 stateful

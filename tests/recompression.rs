@@ -208,13 +208,21 @@ fn models_are_made_smaller() {
         let off = distance(&says(bundle), &before);
         assert!(off < off_max, "{words}: {off}");
     };
-    check(Compression::Int8, "int8 per channel", 0.02);
-    check(Compression::Int4 { block: 8 }, "int4 in blocks of 1×8", 0.3);
+    check(Compression::Int8 { block: None }, "int8 per channel", 0.02);
+    let (block, blocks) = (8, "in blocks of 1×8");
+    check(Compression::Int4 { block }, blocks, 0.3);
+    check(Compression::Int8 { block: Some(block) }, blocks, 0.02);
+    check(
+        Compression::Mixed { block, lost: 0.01 },
+        "int8 in blocks of 1×8",
+        0.02,
+    );
+    check(Compression::Mixed { block, lost: 0.5 }, blocks, 0.3);
     let (bits, group) = (6, None);
     check(Compression::Palette { bits, group }, "6-bit palette", 0.1);
     check(Compression::Sparse { keep: 0.5 }, "50% of fp32", 1.0);
     let options = CompressOptions {
-        compression: Compression::Int8,
+        compression: Compression::Int8 { block: None },
         targets: vec!["nothing".into()],
         elements_min: 1,
     };

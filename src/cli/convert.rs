@@ -47,7 +47,7 @@ pub(super) struct Args {
     #[arg(long, conflicts_with = "batch")]
     stateful: bool,
 
-    /// Make the matrices smaller: int8, int4, palette4, palette6, palette8, sparse.
+    /// Make the matrices smaller: int8, int8-blocks, int4, mixed, palette4, palette6, palette8, sparse.
     #[arg(long, value_name = "SCHEME", value_parser = Compression::named)]
     quantize: Option<Compression>,
 

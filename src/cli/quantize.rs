@@ -52,14 +52,18 @@ pub(super) struct Args {
 /// How weights become smaller.
 #[derive(clap::Args)]
 struct How {
-    /// 8 bits per channel, 4 bits in blocks, a table of 2^n values, or the largest elements alone: int8,
-    /// int4, palette4, palette6, palette8, sparse.
+    /// 8 bits per channel or in blocks, 4 bits in blocks, 4 or 8 by what is lost, a table of 2^n values, or
+    /// the largest elements alone: int8, int8-blocks, int4, mixed, palette4, palette6, palette8, sparse.
     #[arg(long, default_value = "int8", value_parser = Compression::named)]
     scheme: Compression,
 
-    /// Elements that share a scale of int4, 32 if absent; a row where it does not divide it.
+    /// Elements that share a scale: 32 of int4 if absent, a row of int8; a row where it does not divide it.
     #[arg(long)]
     block: Option<usize>,
+
+    /// The part of a matrix's norm that 4 bits of a mixed model may lose, 0.002 if absent.
+    #[arg(long)]
+    loss: Option<f64>,
 
     /// Output channels that share a palette; all if absent.
     #[arg(long)]
@@ -81,21 +85,27 @@ struct How {
 impl How {
     fn options(&self) -> Result<CompressOptions> {
         let mut compression = self.scheme;
-        let (mut block, mut group, mut keep) = (self.block, self.group, self.keep);
+        let (mut block, mut group) = (self.block, self.group);
+        let (mut keep, mut loss) = (self.keep, self.loss);
         match &mut compression {
             Compression::Int4 { block: size } => *size = block.take().unwrap_or(*size),
+            Compression::Mixed { block: size, lost } => {
+                *size = block.take().unwrap_or(*size);
+                *lost = loss.take().unwrap_or(*lost);
+            }
             Compression::Palette { group: size, .. } => *size = group.take(),
             Compression::Sparse { keep: part } => *part = keep.take().unwrap_or(*part),
-            Compression::Int8 => {}
+            Compression::Int8 { block: size } => *size = block.take(),
         }
         let left = [
             ("--block", block.is_some()),
             ("--group", group.is_some()),
             ("--keep", keep.is_some()),
+            ("--loss", loss.is_some()),
         ];
         if let Some((name, _)) = left.iter().find(|(_, given)| *given) {
             return Err(Error::new(format!("{name} says nothing to this scheme"))
-                .hint("--block is of int4, --group of palettes, --keep of sparse"));
+                .hint("--block is of int8, int4 and mixed, --loss of mixed, --group of palettes, --keep of sparse"));
         }
         Ok(CompressOptions {
             compression,

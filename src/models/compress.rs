@@ -13,11 +13,16 @@ use crate::weights::encode::{Keep, Offset, Scheme};
 /// A way to make matrices smaller.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Compression {
-    /// 8 bits and a scale for each output channel (axis 0). Any version from iOS 16.
-    Int8,
-    /// 4 bits and a scale for each block along axis 1; a whole row where `block` does not divide it.
-    /// iOS 18.
+    /// 8 bits and a scale for each output channel (axis 0), from iOS 16 on; or for each `block` elements
+    /// along axis 1 where that divides it, from iOS 18 on.
+    Int8 { block: Option<usize> },
+    /// 4 bits, a scale and an offset for each block along axis 1; a whole row where `block` does not divide
+    /// it. The offsets are floats, which is the arithmetic of GGUF's Q4_0, Q4_1 and Q4_K: such weights come
+    /// through as they are. Tables that are looked up have 8 bits, in the same blocks. iOS 18.
     Int4 { block: usize },
+    /// [`Int4`](Self::Int4) where that loses at most `lost` of a weight's norm, else [`Int8`](Self::Int8) in
+    /// blocks: 4 bits for what had no more before. iOS 18.
+    Mixed { block: usize, lost: f64 },
     /// A table of 2^bits entries; of 3 bits, or for each `group` output channels, from iOS 18 on.
     Palette { bits: usize, group: Option<usize> },
     /// The elements of the largest magnitude, this part of all.
@@ -26,9 +31,17 @@ pub enum Compression {
 
 impl Compression {
     /// Short names of common ways.
-    pub const NAMED: [(&str, Self); 6] = [
-        ("int8", Self::Int8),
+    pub const NAMED: [(&str, Self); 8] = [
+        ("int8", Self::Int8 { block: None }),
+        ("int8-blocks", Self::Int8 { block: Some(32) }),
         ("int4", Self::Int4 { block: 32 }),
+        (
+            "mixed",
+            Self::Mixed {
+                block: 32,
+                lost: MIXED_LOSS,
+            },
+        ),
         ("palette4", Self::palette(4)),
         ("palette6", Self::palette(6)),
         ("palette8", Self::palette(8)),
@@ -60,6 +73,9 @@ impl Compression {
         Self::Palette { bits, group: None }
     }
 }
+
+/// What 4 bits of a mixed model may lose: three times what fp16 loses of 4-bit weights with offsets.
+pub const MIXED_LOSS: f64 = 0.002;
 
 /// Smaller weights stay dense unless asked for.
 pub const ELEMENTS_MIN: usize = 2048;
@@ -118,7 +134,7 @@ fn schemes(weights: Vec<Weight>, options: &CompressOptions) -> Result<BTreeMap<S
     for weight in weights {
         let large = weight.shape.iter().product::<usize>() >= options.elements_min;
         if large && is_matrix(&weight) && named(&weight.name) {
-            let scheme = scheme(options.compression, &weight.shape)?;
+            let scheme = scheme(options.compression, &weight)?;
             schemes.insert(weight.name, scheme);
         }
     }
@@ -141,25 +157,33 @@ fn is_matrix(weight: &Weight) -> bool {
     weight.shape.len() >= 2 && !weight.compressed && weight.uses.iter().all(reads)
 }
 
-fn scheme(compression: Compression, shape: &[usize]) -> Result<Scheme> {
-    let (rows, columns) = (shape[0], shape[1]);
+fn scheme(compression: Compression, weight: &Weight) -> Result<Scheme> {
+    let (rows, columns) = (weight.shape[0], weight.shape[1]);
     let grid = |along: [usize; 2]| {
-        let mut grid = vec![1; shape.len()];
+        let mut grid = vec![1; weight.shape.len()];
         grid[..2].copy_from_slice(&along);
         grid
     };
+    let blocks = |block: Option<usize>| match block.filter(|b| *b > 0 && columns % b == 0) {
+        Some(block) => grid([rows, columns / block]),
+        None => grid([rows, 1]),
+    };
+    let looked_up = weight.uses.iter().any(|(op, _)| op == "gather");
     Ok(match compression {
-        Compression::Int8 => Scheme::Linear {
-            data: DType::Int8,
-            grid: grid([rows, 1]),
-            offset: Offset::None,
+        Compression::Int4 { block } if !looked_up => Scheme::Linear {
+            data: DType::Uint4,
+            grid: blocks(Some(block)),
+            offset: Offset::Fitted(weight.dtype),
         },
-        Compression::Int4 { block } => Scheme::Linear {
-            data: DType::Int4,
-            grid: match block > 0 && columns % block == 0 {
-                true => grid([rows, columns / block]),
-                false => grid([rows, 1]),
-            },
+        Compression::Int4 { block } => scheme(Compression::Int8 { block: Some(block) }, weight)?,
+        Compression::Mixed { block, lost } => Scheme::Within {
+            relative_rms: lost,
+            coarse: Box::new(scheme(Compression::Int4 { block }, weight)?),
+            fine: Box::new(scheme(Compression::Int8 { block: Some(block) }, weight)?),
+        },
+        Compression::Int8 { block } => Scheme::Linear {
+            data: DType::Int8,
+            grid: blocks(block),
             offset: Offset::None,
         },
         Compression::Palette { bits, group } => Scheme::Palette {

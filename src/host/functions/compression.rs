@@ -6,7 +6,7 @@ use super::models::Model;
 use crate::convert::quantize as quantized;
 use crate::diag::Result;
 use crate::host::{Call, Key, Kind, Topic, method};
-use crate::models::{CompressOptions, Compression, LoadOptions};
+use crate::models::{CompressOptions, Compression, LoadOptions, MIXED_LOSS};
 use crate::report::Table;
 
 pub(super) const TOPIC: Topic = Topic {
@@ -29,16 +29,22 @@ pub(super) const TOPIC: Topic = Topic {
 const QUANTIZE: &[Key] = &[
     Key::choice(
         "scheme",
-        &["int8", "int4", "palette", "sparse"],
+        &["int8", "int4", "mixed", "palette", "sparse"],
         "int8",
-        "8 bits per channel, 4 bits in blocks, a table of values, or the largest elements alone.",
+        "8 bits, 4 bits in blocks, 4 or 8 by what is lost, a table of values, or the largest elements alone.",
     ),
-    Key::int(
+    Key::optional(
         "block",
-        32,
-        "Elements that share a scale of int4; a row where it does not divide it.",
+        Kind::Int,
+        "Elements that share a scale: 32 if left out, a row of int8; a row where it does not divide it.",
     )
     .at_least(1.0),
+    Key::float(
+        "loss",
+        MIXED_LOSS,
+        "The part of a matrix's norm that 4 bits of a mixed model may lose.",
+    )
+    .between(0.0, 1.0),
     Key::int("bits", 4, "Of a palette: 1, 2, 3, 4, 6 or 8.").between(1.0, 8.0),
     Key::optional(
         "group",
@@ -68,7 +74,11 @@ fn quantize(call: &mut Call) -> Result<Table> {
     let options = &call.options;
     let compression = match options.get::<String>("scheme")?.as_str() {
         "int4" => Compression::Int4 {
-            block: options.get("block")?,
+            block: options.get::<Option<usize>>("block")?.unwrap_or(32),
+        },
+        "mixed" => Compression::Mixed {
+            block: options.get::<Option<usize>>("block")?.unwrap_or(32),
+            lost: options.get("loss")?,
         },
         "palette" => Compression::Palette {
             bits: options.get("bits")?,
@@ -77,7 +87,9 @@ fn quantize(call: &mut Call) -> Result<Table> {
         "sparse" => Compression::Sparse {
             keep: options.get("keep")?,
         },
-        _ => Compression::Int8,
+        _ => Compression::Int8 {
+            block: options.get("block")?,
+        },
     };
     let targets = options.get::<Option<Vec<String>>>("targets")?;
     let options = CompressOptions {

@@ -72,8 +72,11 @@ impl Quantiser {
 
     /// The line on which the largest element, or both extremes, have the outermost numbers.
     fn through_extremes(&self, values: &[f32]) -> Line {
-        let low = values.iter().copied().fold(0.0, f32::min);
-        let high = values.iter().copied().fold(0.0, f32::max);
+        // A whole offset must be a number of the range, so the line crosses 0 in it.
+        let free = matches!(self.offset, Some(Numbers::Fp16 | Numbers::Fp32));
+        let start = values.first().copied().filter(|_| free).unwrap_or(0.0);
+        let low = values.iter().copied().fold(start, f32::min);
+        let high = values.iter().copied().fold(start, f32::max);
         let middle = self.data.middle();
         match (self.data, self.offset) {
             (
@@ -85,8 +88,16 @@ impl Quantiser {
                 Some(offset),
             ) => {
                 let scale = self.scale((high - low) / (last - first));
-                let offset = offset.nearest((first - low / scale).clamp(first, last));
-                Line { scale, offset }
+                let through = first - low / scale;
+                let within = if free {
+                    through
+                } else {
+                    through.clamp(first, last)
+                };
+                Line {
+                    scale,
+                    offset: offset.nearest(within),
+                }
             }
             (Numbers::Whole { high: last, .. }, None) => Line {
                 scale: self.scale(high.max(-low) / (last - middle)),

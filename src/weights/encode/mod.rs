@@ -55,6 +55,12 @@ pub enum Scheme {
     Sparse { keep: Keep, values: Box<Scheme> },
     /// Stored as another float type.
     Cast { stored: DType, values: Box<Scheme> },
+    /// The coarse way where what it loses is at most this part of the norm, else the fine one.
+    Within {
+        relative_rms: f64,
+        coarse: Box<Scheme>,
+        fine: Box<Scheme>,
+    },
 }
 
 /// Offsets of linear quantisation.
@@ -206,6 +212,18 @@ impl Scheme {
                     source: Box::new(values.encode(&inner, old)?),
                     dtype: job.dtype,
                 })
+            }
+            Scheme::Within {
+                relative_rms,
+                coarse,
+                fine,
+            } => {
+                let encoded = coarse.encode(job, old)?;
+                let lost = Fidelity::of(job.values, &encoded.decode()?).relative_rms;
+                match lost <= *relative_rms {
+                    true => Ok(encoded),
+                    false => fine.encode(job, old),
+                }
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Errors against what theory says of each scheme; values that were stored before come out the same.
 
+use half::f16;
+
 use super::*;
 use crate::numeric::Rng;
 
@@ -7,7 +9,7 @@ fn normals(count: usize, seed: u64) -> Vec<f32> {
     let mut rng = Rng::new(seed);
     let values = (0..count).map(|_| rng.normal());
     values
-        .map(|v| half::f16::from_f64(0.1 * v).to_f32())
+        .map(|v| f16::from_f64(0.1 * v).to_f32())
         .collect()
 }
 
@@ -67,6 +69,7 @@ fn linear_cases() -> Vec<Case> {
         (linear(uint8, &[1, 32], Offset::Fitted(uint8)), "uint8 per channel with offsets", 608, 0.006),
         (linear(int4, &[16, 2], Offset::None), "int4 in blocks of 1×16", 320, 0.09),
         (linear(uint4, &[16, 2], Offset::Fitted(uint4)), "uint4 in blocks of 1×16 with offsets", 336, 0.08),
+        (linear(uint4, &[16, 2], Offset::Fitted(DType::Fp16)), "uint4 in blocks of 1×16 with offsets", 384, 0.08),
         (sparse(0.5, Scheme::Dense), "50% of fp16", 576, 0.3),
         (sparse(0.5, int8_rows()), "50% of int8 per channel", 352, 0.3),
     ]
@@ -211,4 +214,42 @@ fn what_does_not_fit_is_refused() {
     ] {
         assert!(error.contains(message), "{error}");
     }
+}
+
+/// GGUF's Q4_1 is `d · q + m`, d and m in fp16, for blocks of 32 of which both ends are used.
+#[test]
+fn weights_of_four_bits_come_through() {
+    let mut rng = Rng::new(7);
+    let mut values = Vec::new();
+    for _ in 0..64 {
+        let d = f16::from_f64(0.01 + 0.1 * rng.uniform()).to_f32();
+        let m = f16::from_f64(0.4 - rng.uniform()).to_f32();
+        values.extend((0..32).map(|i| match i {
+            0 => m,
+            1 => d * 15.0 + m,
+            _ => d * (rng.uniform() * 15.0).round() as f32 + m,
+        }));
+    }
+    let four = linear(DType::Uint4, &[16, 4], Offset::Fitted(DType::Fp16));
+    let eight = linear(DType::Int8, &[16, 4], Offset::None);
+    let lost = |scheme: &Scheme, values: &[f32]| {
+        let encoded = encode(values, &[16, 128], DType::Fp16, scheme).unwrap();
+        let fidelity = Fidelity::of(values, &encoded.decode().unwrap());
+        (encoded.describe(), fidelity.relative_rms)
+    };
+    let (_, exact) = lost(&four, &values);
+    assert!(exact < 1e-3, "{exact}");
+    let mixed = Scheme::Within {
+        relative_rms: 2e-3,
+        coarse: Box::new(four),
+        fine: Box::new(eight),
+    };
+    assert_eq!(
+        lost(&mixed, &values),
+        ("uint4 in blocks of 1×32 with offsets".into(), exact)
+    );
+    let finer: Vec<f32> = (0..2048).map(|i| (i as f32 * 0.37).sin()).collect();
+    let (form, off) = lost(&mixed, &finer);
+    assert_eq!(form, "int8 in blocks of 1×32");
+    assert!(off < 5e-3, "{off}");
 }
