@@ -33,6 +33,8 @@ fn shows(script: &str, args: &[&str], words: &[&str]) {
 #[test]
 fn every_example_is_run_here() {
     let tested = [
+        // By tests/kernel/notebook.rs.
+        "first_steps.ipynb",
         "generate.rhai",
         "judge.rhai",
         "logits.rhai",

@@ -1,6 +1,7 @@
 //! The Jupyter kernel: the real binary, asked by a client over its sockets.
 
 mod client;
+mod notebook;
 
 use jupyter_protocol::{
     CommInfoRequest, CommOpen, CompleteRequest, ExecuteRequest, HistoryRequest, InspectRequest,

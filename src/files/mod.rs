@@ -84,16 +84,36 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Whether `path` is what `pattern` says, `*` standing for any characters.
-pub fn matches(pattern: &str, path: &str) -> bool {
-    let Some((start, rest)) = pattern.split_once('*') else {
-        return pattern == path;
-    };
-    let Some(path) = path.strip_prefix(start) else {
-        return false;
-    };
-    let mut ends = path.char_indices().map(|(at, _)| at).chain([path.len()]);
-    ends.any(|at| matches(rest, &path[at..]))
+/// Whether `text` is what `pattern` says: `*` stands for any characters, `?` for one.
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let (mut rest, mut left) = (pattern, text);
+    // After a mismatch the last `*` takes one character more.
+    let mut star: Option<(&str, &str)> = None;
+    loop {
+        let (mut wanted, mut found) = (rest.chars(), left.chars());
+        match (wanted.next(), found.next()) {
+            (Some('*'), _) => {
+                rest = wanted.as_str();
+                star = Some((rest, left));
+                continue;
+            }
+            (None, None) => return true,
+            (Some(a), Some(b)) if a == b || a == '?' => {
+                (rest, left) = (wanted.as_str(), found.as_str());
+                continue;
+            }
+            _ => {}
+        }
+        let Some((after, taken)) = star else {
+            return false;
+        };
+        let mut taken = taken.chars();
+        if taken.next().is_none() {
+            return false;
+        }
+        (rest, left) = (after, taken.as_str());
+        star = Some((after, left));
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +133,11 @@ mod tests {
         check("*", "", true);
         check("*é*", "aéb", true);
         check("a*a", "a", false);
+        check("?+?", "1+1", true);
+        check("?+?*", "1 + 1", false);
+        check("*ab", "aab", true);
+        check("", "a", false);
+        check("*\n*", "ö\nx", true);
     }
 
     #[test]

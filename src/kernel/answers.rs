@@ -29,9 +29,10 @@ pub(super) fn kernel_info() -> KernelInfoReply {
             version: VERSION.into(),
             mimetype: Some("text/x-rhai".into()),
             file_extension: Some(".rhai".into()),
-            // Rust's colours fit; editors and pygments know no rhai.
-            pygments_lexer: Some("rust".into()),
-            codemirror_mode: Some(CodeMirrorMode::Simple("rust".into())),
+            // Editors and pygments know no rhai. Of what they know JavaScript is closest: a back-tick begins text
+            // with `${}` in it, and `#{` does not lead them astray.
+            pygments_lexer: Some("javascript".into()),
+            codemirror_mode: Some(CodeMirrorMode::Simple("javascript".into())),
             nbconvert_exporter: None,
         },
         banner: format!("rlaif-repl {VERSION}: help() lists functions, name? tells about one"),

@@ -146,9 +146,11 @@ fn told(problem: &Diagnostic) -> ReplyError {
         Problem::Interrupted => "Interrupted",
         Problem::Panic => "InternalError",
     };
+    // Notebooks put errors on red, where dark pages leave red letters unread.
+    let text = problem.render(true).replace("\x1b[1;31m", "\x1b[1m");
     ReplyError {
         ename: ename.into(),
         evalue: problem.message.clone(),
-        traceback: problem.render(true).lines().map(Into::into).collect(),
+        traceback: text.lines().map(Into::into).collect(),
     }
 }

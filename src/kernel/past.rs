@@ -2,6 +2,8 @@
 
 use jupyter_protocol::{HistoryEntry, HistoryReply, HistoryRequest};
 
+use crate::files::matches;
+
 /// Cells are all of this session.
 const SESSION: usize = 1;
 
@@ -60,11 +62,9 @@ impl Past {
 
     /// Of equal cells the last counts if they are to be unique.
     fn matching(&self, pattern: &str, unique: bool) -> Vec<&Cell> {
-        let pattern: Vec<char> = pattern.chars().collect();
         let mut found: Vec<&Cell> = Vec::new();
         for cell in &self.0 {
-            let code: Vec<char> = cell.code.chars().collect();
-            if matches(&pattern, &code) {
+            if matches(pattern, &cell.code) {
                 found.retain(|known| !unique || known.code != cell.code);
                 found.push(cell);
             }
@@ -88,58 +88,9 @@ fn last(mut cells: Vec<&Cell>, n: i32) -> Vec<&Cell> {
     cells.split_off(cells.len().saturating_sub(n))
 }
 
-/// Whether all of the text fits a pattern where `*` is any text and `?` any character.
-fn matches(pattern: &[char], text: &[char]) -> bool {
-    // After a mismatch the last `*` takes one character more.
-    let (mut p, mut t) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(c) if *c == '?' || *c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match star {
-                Some((at, taken)) => {
-                    star = Some((at, taken + 1));
-                    p = at + 1;
-                    t = taken + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns() {
-        let check = |pattern: &str, text: &str, expected: bool| {
-            let chars = |text: &str| text.chars().collect::<Vec<char>>();
-            assert_eq!(
-                matches(&chars(pattern), &chars(text)),
-                expected,
-                "{pattern} {text}"
-            );
-        };
-        check("*", "", true);
-        check("1*", "1 + 1", true);
-        check("*+*", "1 + 1", true);
-        check("?+?", "1+1", true);
-        check("?+?", "1 + 1", false);
-        check("*ab", "aab", true);
-        check("a", "ab", false);
-        check("", "a", false);
-        check("ö*", "öl\nx", true);
-    }
 
     #[test]
     fn what_is_asked_for() {

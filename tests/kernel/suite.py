@@ -13,7 +13,7 @@ class Messages(jkt.KernelTests):
     file_extension = ".rhai"
     code_hello_world = 'print("hello, world")'
     completion_samples = [
-        {"text": "let longname = 1; longn", "matches": []},
+        {"text": "let longname = 1; longn", "matches": ["longname"]},
         {"text": "timest", "matches": ["timestamp()"]},
         {"text": "äöü; timest", "matches": ["timestamp()"]},
     ]
