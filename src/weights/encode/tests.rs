@@ -8,9 +8,7 @@ use crate::numeric::Rng;
 fn normals(count: usize, seed: u64) -> Vec<f32> {
     let mut rng = Rng::new(seed);
     let values = (0..count).map(|_| rng.normal());
-    values
-        .map(|v| f16::from_f64(0.1 * v).to_f32())
-        .collect()
+    values.map(|v| f16::from_f64(0.1 * v).to_f32()).collect()
 }
 
 fn linear(data: DType, grid: &[usize], offset: Offset) -> Scheme {
