@@ -250,6 +250,16 @@ impl Host {
         *lock(&self.0.random) = (seed, Rng::new(seed));
     }
 
+    /// The seed and the session's random stream as they stand.
+    pub fn random_state(&self) -> (u64, Rng) {
+        lock(&self.0.random).clone()
+    }
+
+    /// Puts seed and random stream back.
+    pub fn set_random_state(&self, state: (u64, Rng)) {
+        *lock(&self.0.random) = state;
+    }
+
     /// A stream that depends on the seed and `name` only.
     pub fn stream(&self, name: &str) -> Rng {
         Rng::named(self.seed(), name)

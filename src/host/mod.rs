@@ -56,4 +56,4 @@ pub use progress::{Figure, Progress, Update};
 pub use provenance::Provenance;
 pub use registry::{Registry, Topic, TypeEntry};
 pub use sink::{Event, Recorder, Sink};
-pub use value::{FromScript, IntoScript, ScriptValue};
+pub use value::{FromScript, IntoScript, Kept, ScriptValue};

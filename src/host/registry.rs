@@ -9,7 +9,8 @@ use super::call::dispatch;
 use super::context::Host;
 use super::function::{Form, ScriptFn};
 use super::functions::TOPICS;
-use super::value::ScriptValue;
+use super::value::{Kept, ScriptValue};
+use crate::diag::Result;
 use crate::report::Display;
 
 /// A group of functions, one file of `functions/`.
@@ -27,6 +28,11 @@ pub struct TypeEntry {
     pub name: &'static str,
     pub summary: &'static str,
     pub id: TypeId,
+    /// Whether its methods change what is behind the handle.
+    pub changes: bool,
+    keep: fn(&Dynamic) -> Result<Option<Kept>>,
+    digest: fn(&Dynamic) -> Option<String>,
+    bytes: fn(&Dynamic) -> usize,
     line: fn(&Dynamic) -> Option<String>,
     show: fn(&Dynamic) -> Option<Display>,
     install: fn(&mut Engine),
@@ -38,6 +44,13 @@ impl TypeEntry {
             name: T::NAME,
             summary: T::SUMMARY,
             id: TypeId::of::<T>(),
+            changes: T::CHANGES,
+            keep: |value| match value.read_lock::<T>() {
+                Some(value) => value.keep(),
+                None => Ok(None),
+            },
+            digest: |value| value.read_lock::<T>()?.digest(),
+            bytes: |value| value.read_lock::<T>().map_or(0, |value| value.bytes()),
             line: |value| Some(value.read_lock::<T>()?.line()),
             show: |value| Some(value.read_lock::<T>()?.show()),
             install: |engine| {
@@ -105,6 +118,25 @@ impl Registry {
     /// The full display of a value of one of our types.
     pub fn show(&self, value: &Dynamic) -> Option<Display> {
         (self.type_of(value)?.show)(value)
+    }
+
+    /// What is behind a handle of one of our types, for going back to it.
+    ///
+    /// # Errors
+    /// It can't be copied.
+    pub fn keep(&self, value: &Dynamic) -> Result<Option<Kept>> {
+        self.type_of(value)
+            .map_or(Ok(None), |entry| (entry.keep)(value))
+    }
+
+    /// A hash of the content behind a handle of one of our types.
+    pub fn digest(&self, value: &Dynamic) -> Option<String> {
+        (self.type_of(value)?.digest)(value)
+    }
+
+    /// Bytes of memory behind a handle of one of our types.
+    pub fn bytes(&self, value: &Dynamic) -> usize {
+        self.type_of(value).map_or(0, |entry| (entry.bytes)(value))
     }
 
     /// Makes everything known to the engine.

@@ -7,6 +7,7 @@ use rhai::{Array, Dynamic, FnPtr, Map};
 
 use super::call::Callback;
 use super::context::Host;
+use crate::diag::Result;
 use crate::report::Display;
 
 /// A Rust type that scripts hold: a cheap handle (clones share their content).
@@ -23,6 +24,35 @@ pub trait ScriptValue: Clone + Send + Sync + 'static {
     fn show(&self) -> Display {
         Display::Text(self.line())
     }
+
+    /// Whether its methods change what is behind the handle.
+    const CHANGES: bool = false;
+
+    /// What is behind the handle as it is now, for going back to it.
+    ///
+    /// # Errors
+    /// It can't be copied.
+    fn keep(&self) -> Result<Option<Kept>> {
+        Ok(None)
+    }
+
+    /// A hash of its content, the same in every process; nothing if it has none.
+    fn digest(&self) -> Option<String> {
+        None
+    }
+
+    /// Bytes of memory that end with the last handle, about.
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+/// What was behind a handle, to be put back.
+pub struct Kept {
+    /// Bytes of memory that it takes.
+    pub bytes: usize,
+    /// Puts it back; may be asked again.
+    pub put_back: Box<dyn Fn() -> Result<()> + Send + Sync>,
 }
 
 /// Reads a script value as `Self`.

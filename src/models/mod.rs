@@ -22,5 +22,5 @@ pub use decoding::Decoding;
 pub use embedded::{EMBEDDED, embedded};
 pub use lora::{Adapters, LoraOptions};
 pub use policy::{Policy, Scores};
-pub use student::{StepReport, StudentModel, Trainable};
+pub use student::{StepReport, StudentModel, StudentState, Trainable};
 pub use texts::text_outputs;

@@ -12,7 +12,7 @@ use crate::engine::device::scoped;
 use crate::fail;
 use crate::numeric::Array;
 use crate::objectives::{Loss, scalar};
-use crate::optim::{Accumulator, AdamW, AdamWOptions, Gradients};
+use crate::optim::{Accumulator, AdamW, AdamWOptions, AdamWState, Gradients, NamedArrays};
 use crate::package::{Storage, StoredWeight};
 
 /// What of the student learns.
@@ -36,6 +36,20 @@ pub struct StudentModel {
     optimizer: AdamW,
     /// Runs with the trained weights given.
     policy: Policy,
+}
+
+/// What training had made of a student.
+pub struct StudentState {
+    weights: NamedArrays,
+    optimizer: AdamWState,
+}
+
+impl StudentState {
+    /// Bytes of memory: the numbers, and as many again for each of the two moments.
+    pub fn bytes(&self) -> usize {
+        let elements = self.weights.iter().map(|(_, array)| array.len());
+        elements.sum::<usize>() * 12
+    }
 }
 
 /// What one optimiser step did.
@@ -134,6 +148,27 @@ impl StudentModel {
             given: self.adapters.base(),
             ..self.policy.clone()
         }
+    }
+
+    /// What training has made of it so far: the trained numbers and where the optimiser stands.
+    ///
+    /// # Errors
+    /// The numbers can't be read.
+    pub fn state(&self) -> Result<StudentState> {
+        Ok(StudentState {
+            weights: self.adapters.parameters().export()?,
+            optimizer: self.optimizer.state(),
+        })
+    }
+
+    /// Goes back to a state of this very student.
+    ///
+    /// # Errors
+    /// The state is another student's; nothing changes.
+    pub fn set_state(&mut self, state: &StudentState) -> Result<()> {
+        self.adapters.parameters().import(&state.weights)?;
+        self.optimizer.set_state(&state.optimizer);
+        Ok(())
     }
 
     /// Why the program must be run whole at each sampled token; at the first call after that was found.

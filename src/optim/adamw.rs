@@ -41,7 +41,14 @@ pub struct AdamW {
     steps: usize,
 }
 
-#[derive(Debug)]
+/// Where an optimiser stands; cheap, since its tensors are shared.
+#[derive(Debug, Clone)]
+pub struct AdamWState {
+    moments: Vec<Moments>,
+    steps: usize,
+}
+
+#[derive(Debug, Clone)]
 struct Moments {
     first: Tensor,
     second: Tensor,
@@ -114,6 +121,20 @@ impl AdamW {
             var.set(&(kept - move_by)?.detach())?;
         }
         Ok(norm)
+    }
+
+    /// Where it stands, for going back.
+    pub fn state(&self) -> AdamWState {
+        AdamWState {
+            moments: self.moments.clone(),
+            steps: self.steps,
+        }
+    }
+
+    /// Goes back to a state of this very optimiser.
+    pub fn set_state(&mut self, state: &AdamWState) {
+        self.moments.clone_from(&state.moments);
+        self.steps = state.steps;
     }
 
     /// The state by name: `<parameter>.m`, `<parameter>.v` and `steps`.

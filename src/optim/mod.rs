@@ -9,7 +9,7 @@ mod parameters;
 mod schedule;
 
 pub use accumulate::Accumulator;
-pub use adamw::{AdamW, AdamWOptions};
+pub use adamw::{AdamW, AdamWOptions, AdamWState};
 pub use check::check_gradients;
 pub use gradients::Gradients;
 pub use parameters::{NamedArrays, Parameters};

@@ -1,11 +1,11 @@
 //! What the engine forgets or keeps too long between cells.
 
-use rhai::{AST, ASTNode, Engine, Expr, Module, Position, Scope, Shared, Stmt};
+use rhai::{AST, ASTNode, Dynamic, Engine, Expr, Module, Position, Scope, Shared, Stmt};
 
 use super::underscore::Word;
 
-/// Drops values that a later `let` of the same name hides, and the results bound to `words`.
-pub(super) fn drop_shadowed(scope: &mut Scope<'static>, words: &[Word]) {
+/// Takes values out that a later `let` of the same name hides, and the results bound to `words`; gives the former.
+pub(super) fn drop_shadowed(scope: &mut Scope<'static>, words: &[Word]) -> Vec<(String, Dynamic)> {
     let names: Vec<&str> = (&*scope).into_iter().map(|(name, ..)| name).collect();
     let bound = |name: &str| words.iter().any(|word| word.alias == name);
     let keep: Vec<bool> = names
@@ -14,15 +14,21 @@ pub(super) fn drop_shadowed(scope: &mut Scope<'static>, words: &[Word]) {
         .map(|(at, name)| !bound(name) && !names[at + 1..].contains(name))
         .collect();
     if keep.iter().all(|keep| *keep) {
-        return;
+        return Vec::new();
     }
-    let entries = std::mem::take(scope).into_iter().zip(keep);
-    for ((name, value, _), _) in entries.filter(|(_, keep)| *keep) {
+    let mut hidden = Vec::new();
+    let bound: Vec<&str> = words.iter().map(|word| word.alias.as_str()).collect();
+    for ((name, value, _), keep) in std::mem::take(scope).into_iter().zip(keep) {
+        if !keep {
+            hidden.extend((!bound.contains(&name.as_str())).then_some((name, value)));
+            continue;
+        }
         match value.is_read_only() {
             true => scope.push_constant_dynamic(name, value),
             false => scope.push_dynamic(name, value),
         };
     }
+    hidden
 }
 
 /// Code that declares the scope's constants again, so that functions see them as `global::NAME`.

@@ -27,6 +27,8 @@ pub struct Diagnostic {
     pub problem: Problem,
     pub message: String,
     pub hint: Option<String>,
+    /// What became of the cell's other work.
+    pub note: Option<String>,
     /// The innermost place comes first.
     pub frames: Vec<Frame>,
 }
@@ -104,6 +106,7 @@ pub(super) fn diagnose(error: &EvalAltResult, source: &str, context: &Context) -
         problem,
         message,
         hint,
+        note: None,
         frames,
     }
 }
@@ -173,6 +176,7 @@ impl Diagnostic {
             },
             message: words::of_error(error),
             hint: error.hint_text().map(Into::into),
+            note: None,
             frames: frames.into_iter().collect(),
         }
     }
@@ -189,6 +193,7 @@ impl Diagnostic {
             hint: Some(
                 "this is a fault of the program, not of the script; the session goes on".into(),
             ),
+            note: None,
             frames: Vec::new(),
         }
     }
@@ -234,6 +239,9 @@ impl Diagnostic {
                 );
                 let _ = write!(text, "\n{:width$} {bar} {}", "", paint("1;31", &caret));
             }
+        }
+        if let Some(note) = &self.note {
+            let _ = write!(text, "\n{:width$} {} {note}", "", paint("36", "= note:"));
         }
         if let Some(hint) = &self.hint {
             let _ = write!(text, "\n{:width$} {} {hint}", "", paint("36", "= hint:"));

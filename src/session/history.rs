@@ -15,8 +15,9 @@ const KEPT: usize = 200;
 #[derive(Clone, Default)]
 pub(super) struct History(Arc<Mutex<Cells>>);
 
-#[derive(Default)]
-struct Cells {
+/// All cells.
+#[derive(Clone, Default)]
+pub(super) struct Cells {
     inputs: BTreeMap<usize, String>,
     results: BTreeMap<usize, Dynamic>,
     count: usize,
@@ -69,6 +70,24 @@ impl History {
     /// Forgets the results; cell numbers go on.
     pub(super) fn clear(&self) {
         self.lock().results.clear();
+    }
+
+    /// Forgets the cells from that number on; the next one has that number.
+    pub(super) fn forget_from(&self, cell: usize) {
+        let mut cells = self.lock();
+        cells.inputs.split_off(&cell);
+        cells.results.split_off(&cell);
+        cells.count = cell.saturating_sub(1);
+    }
+
+    /// A copy of everything.
+    pub(super) fn kept(&self) -> Cells {
+        self.lock().clone()
+    }
+
+    /// Everything as in the copy.
+    pub(super) fn put_back(&self, cells: &Cells) {
+        self.lock().clone_from(cells);
     }
 
     pub(super) fn next(&self) -> usize {

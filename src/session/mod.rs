@@ -8,6 +8,7 @@ mod complete;
 mod completeness;
 mod cursor;
 mod diagnose;
+mod fork;
 mod history;
 mod inspect;
 pub mod lexer;
@@ -20,7 +21,10 @@ mod params;
 mod quoted;
 mod reply;
 mod shape;
+mod size;
 mod underscore;
+mod undo;
+mod uses;
 mod words;
 
 use std::collections::BTreeMap;
@@ -43,8 +47,12 @@ use crate::host::builtins::{self, Builtin};
 use crate::host::{Host, Setup, engine, resolver, show};
 use crate::report::Display;
 use crate::runs::Status;
+use builtins::Builtin;
+use fork::Fork;
 use history::History;
 use underscore::Word;
+use undo::{Before, Undo};
+use uses::Uses;
 
 /// A running session.
 pub struct Session {
@@ -58,6 +66,8 @@ pub struct Session {
     /// Modules imported so far, by alias.
     modules: Vec<(String, rhai::Shared<rhai::Module>)>,
     builtins: OnceLock<Vec<Builtin>>,
+    undo: Undo,
+    forks: Vec<Fork>,
 }
 
 /// The texts that errors can point into.
@@ -91,6 +101,8 @@ impl Session {
             history,
             modules: Vec::new(),
             builtins: OnceLock::new(),
+            undo: Undo::new(),
+            forks: Vec::new(),
         };
         session.reset();
         session
@@ -100,6 +112,7 @@ impl Session {
     pub fn reset(&mut self) {
         self.scope = Scope::new();
         self.functions = AST::empty();
+        self.undo.clear();
         self.history.clear();
         self.history.bind(&mut self.scope);
     }
@@ -156,24 +169,43 @@ impl Session {
 
     /// Evaluates code under a name of its own, with no cell number.
     pub fn eval_named(&mut self, name: &str, code: &str) -> Outcome {
+        self.eval_as(name, code, false)
+    }
+
+    /// Evaluates code; if it is a cell that fails, the session is as before it.
+    fn eval_as(&mut self, name: &str, code: &str, cell: bool) -> Outcome {
         self.host.begin();
         let start = self.host.clock().elapsed();
         self.sources.texts.insert(name.into(), code.into());
         let taken = |name: &str| self.scope.contains(name);
         let (compiled, words) = underscore::rename(code, taken);
+        let length = self.scope.len();
+        let mut before = None;
         let result = self
             .bind_results(name, &words)
-            .and_then(|()| self.evaluate(name, &compiled));
-        cells::drop_shadowed(&mut self.scope, &words);
+            .and_then(|()| self.evaluate(name, &compiled, length, &mut before));
         let exit = self.host.take_exit();
+        let failed = result.is_err() && exit.is_none();
+        let note = match before {
+            Some((before, uses)) if failed && cell => self.take_back(before, &uses, length),
+            before => {
+                let replaced = cells::drop_shadowed(&mut self.scope, &words);
+                if let Some((mut before, _)) = before {
+                    before.cell = self.next_cell() - usize::from(cell);
+                    self.remember(before, replaced);
+                }
+                None
+            }
+        };
         let (value, problem) = match result {
             Ok(value) => (value, None),
             Err(_) if exit.is_some() => (Dynamic::UNIT, None),
-            Err(problem) if problem.problem == Problem::Interrupted => {
+            Err(mut problem) => {
+                problem.note = note;
                 let unfinished = self.host.take_unfinished();
-                (unfinished.unwrap_or(Dynamic::UNIT), Some(*problem))
+                let kept = unfinished.filter(|_| problem.is_interrupt());
+                (kept.unwrap_or(Dynamic::UNIT), Some(*problem))
             }
-            Err(problem) => (Dynamic::UNIT, Some(*problem)),
         };
         let elapsed = self.host.clock().elapsed().saturating_sub(start);
         Outcome {
@@ -200,35 +232,46 @@ impl Session {
         Ok(())
     }
 
-    fn evaluate(&mut self, name: &str, code: &str) -> Result<Dynamic, Box<Diagnostic>> {
+    fn evaluate(
+        &mut self,
+        name: &str,
+        code: &str,
+        length: usize,
+        before: &mut Option<(Before, Uses)>,
+    ) -> Result<Dynamic, Box<Diagnostic>> {
         let compiled = self.engine.compile_with_scope(&self.scope, code);
         let mut ast = match compiled {
             Ok(ast) => ast,
             Err(error) => return Err(self.diagnose(name, &error.into())),
         };
         ast.set_source(name);
+        let uses = Uses::of(&ast);
+        let (kept, uses) = before.insert((self.before(&uses, length), uses));
+        self.keep_states(kept, uses)
+            .map_err(|error| Diagnostic::of_error(&error, &self.sources))?;
         for function in ast.iter_functions() {
             self.sources
                 .functions
                 .insert(function.name.into(), name.into());
         }
-        self.functions.combine(ast.clone_functions_only());
+        if ast.has_functions() {
+            self.functions.combine(ast.clone_functions_only());
+        }
         let program = self.program(name, &ast);
         let scope = &mut self.scope;
         let engine = &self.engine;
         let run = || engine.eval_ast_with_scope::<Dynamic>(scope, &program);
-        let result = panics::catch(run);
-        let result = match result {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(self.diagnose(name, &error)),
-            Err(panic) => Err(Box::new(Diagnostic::of_panic(&panic))),
+        let value = match panics::catch(run) {
+            Ok(Ok(value)) => value,
+            Ok(Err(error)) => return Err(self.diagnose(name, &error)),
+            Err(panic) => return Err(Box::new(Diagnostic::of_panic(&panic))),
         };
         for (alias, module) in cells::imports(&self.engine, &ast, name) {
             self.engine.register_static_module(&alias, module.clone());
             self.modules.retain(|(known, _)| *known != alias);
             self.modules.push((alias, module));
         }
-        result
+        Ok(value)
     }
 
     /// The cell with every function so far, and the constants of earlier cells for `global::`.

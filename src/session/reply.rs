@@ -126,7 +126,7 @@ impl Session {
     /// Evaluates the next numbered cell; its value becomes `_` and `Out[n]`.
     pub fn eval(&mut self, code: &str) -> Outcome {
         let cell = self.history.begin(code);
-        let mut outcome = self.eval_named(&format!("In [{cell}]"), code);
+        let mut outcome = self.eval_as(&format!("In [{cell}]"), code, true);
         self.history.end(cell, &outcome.value);
         if lexer::ends_quietly(code) {
             outcome.value = Dynamic::UNIT;

@@ -62,6 +62,9 @@ pub struct GrpoTrainer {
     steps: usize,
 }
 
+/// Where a training stands: the order of its prompts, the step.
+pub struct GrpoPlace(Vec<usize>, usize);
+
 impl GrpoTrainer {
     /// `prompts` as text; they are encoded with the student's tokenizer.
     pub fn new(student: &StudentModel, prompts: &[String], options: GrpoOptions) -> Result<Self> {
@@ -84,6 +87,16 @@ impl GrpoTrainer {
 
     pub fn options(&self) -> &GrpoOptions {
         &self.options
+    }
+
+    /// Where it stands, for going back.
+    pub fn place(&self) -> GrpoPlace {
+        GrpoPlace(self.order.clone(), self.steps)
+    }
+
+    /// Goes back to where it stood.
+    pub fn go_back(&mut self, place: &GrpoPlace) {
+        (self.order, self.steps) = (place.0.clone(), place.1);
     }
 
     pub fn steps(&self) -> usize {

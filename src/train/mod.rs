@@ -5,8 +5,8 @@ mod grpo;
 mod sft;
 
 pub use evaluate::{WinRate, kl_to_reference, win_rate};
-pub use grpo::{GrpoOptions, GrpoStep, GrpoTrainer, Reward, Sample};
-pub use sft::{Example, SftOptions, SftTrainer};
+pub use grpo::{GrpoOptions, GrpoPlace, GrpoStep, GrpoTrainer, Reward, Sample};
+pub use sft::{Example, SftOptions, SftPlace, SftTrainer};
 
 use std::collections::BTreeMap;
 

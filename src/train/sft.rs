@@ -35,6 +35,9 @@ pub struct SftTrainer {
     steps: usize,
 }
 
+/// Where a training stands: the order of its epoch, the epoch, the step.
+pub struct SftPlace(Vec<usize>, usize, usize);
+
 impl SftTrainer {
     pub fn new(examples: Vec<Example>, options: SftOptions) -> Result<Self> {
         if examples.is_empty() || options.batch == 0 || options.micro_batch == 0 {
@@ -53,6 +56,16 @@ impl SftTrainer {
             epoch: 0,
             steps: 0,
         })
+    }
+
+    /// Where it stands, for going back.
+    pub fn place(&self) -> SftPlace {
+        SftPlace(self.order.clone(), self.epoch, self.steps)
+    }
+
+    /// Goes back to where it stood.
+    pub fn go_back(&mut self, place: &SftPlace) {
+        (self.order, self.epoch, self.steps) = (place.0.clone(), place.1, place.2);
     }
 
     pub fn steps(&self) -> usize {

@@ -6,7 +6,7 @@ use rhai::{Array, Dynamic};
 
 use crate::diag::Result;
 use crate::fail;
-use crate::host::{Call, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method};
+use crate::host::{Call, Kept, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method};
 use crate::numeric::Rng;
 
 pub(super) const TOPIC: Topic = Topic {
@@ -33,6 +33,22 @@ impl Stream {
 impl ScriptValue for Stream {
     const NAME: &'static str = "Stream";
     const SUMMARY: &'static str = "A reproducible random stream.";
+    const CHANGES: bool = true;
+
+    fn keep(&self) -> Result<Option<Kept>> {
+        let (stream, state) = (self.clone(), self.draw().clone());
+        Ok(Some(Kept {
+            bytes: size_of::<Rng>(),
+            put_back: Box::new(move || {
+                *stream.draw() = state.clone();
+                Ok(())
+            }),
+        }))
+    }
+
+    fn digest(&self) -> Option<String> {
+        serde_json::to_string(&*self.draw()).ok()
+    }
 
     fn line(&self) -> String {
         "Stream".into()

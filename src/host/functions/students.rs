@@ -12,10 +12,12 @@ use super::sampling::{SAMPLING, sampling};
 use super::writing::{WRITING, write};
 use crate::convert::stored_weights;
 use crate::diag::{Context as _, Result};
+use crate::files::sha256;
 use crate::host::{
-    Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property,
+    Call, Kept, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property,
 };
 use crate::models::{LoraOptions, StudentModel, Trainable};
+use crate::numeric::Array;
 use crate::optim::AdamWOptions;
 use crate::package::Storage;
 use crate::report::{Cell, Table};
@@ -46,6 +48,30 @@ impl Student {
 impl ScriptValue for Student {
     const NAME: &'static str = "Student";
     const SUMMARY: &'static str = "A model whose weights learn.";
+    const CHANGES: bool = true;
+
+    fn keep(&self) -> Result<Option<Kept>> {
+        let state = self.lock().state()?;
+        let student = self.clone();
+        Ok(Some(Kept {
+            bytes: state.bytes(),
+            put_back: Box::new(move || student.lock().set_state(&state)),
+        }))
+    }
+
+    fn digest(&self) -> Option<String> {
+        let arrays = self.lock().adapters().parameters().export().ok()?;
+        let one = |(name, array): &(String, Array)| {
+            format!("{name} {:?} {}\n", array.shape(), sha256(array.bytes()))
+        };
+        Some(sha256(
+            arrays.iter().map(one).collect::<String>().as_bytes(),
+        ))
+    }
+
+    fn bytes(&self) -> usize {
+        self.lock().adapters().parameters().elements() * 12
+    }
 
     fn line(&self) -> String {
         let student = self.lock();

@@ -15,13 +15,15 @@ use crate::fail;
 use crate::feedback::{Item, Judge as _};
 use crate::generate::Sampling;
 use crate::host::{
-    Call, Callback, FromScript, Host, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function,
-    method,
+    Call, Callback, FromScript, Host, Kept, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry,
+    function, method,
 };
 use crate::objectives::{Grpo, Kl, Level, Reduction, Scale};
 use crate::optim::{Decay, Schedule};
 use crate::tokenizer::Tokenizer;
-use crate::train::{Example, GrpoOptions, GrpoTrainer, Metrics, Sample, SftOptions, SftTrainer};
+use crate::train::{
+    Example, GrpoOptions, GrpoPlace, GrpoTrainer, Metrics, Sample, SftOptions, SftPlace, SftTrainer,
+};
 
 pub(super) const TOPIC: Topic = Topic {
     name: "training",
@@ -44,6 +46,30 @@ enum Method {
     Grpo(Box<GrpoTrainer>, Reward),
 }
 
+/// Where a method stands.
+enum Place {
+    Sft(SftPlace),
+    Grpo(GrpoPlace),
+}
+
+impl Place {
+    fn of(method: &Method) -> Self {
+        match method {
+            Method::Sft(trainer) => Self::Sft(trainer.place()),
+            Method::Grpo(trainer, _) => Self::Grpo(trainer.place()),
+        }
+    }
+
+    fn go_back(&self, method: &mut Method) {
+        match (self, method) {
+            (Self::Sft(place), Method::Sft(trainer)) => trainer.go_back(place),
+            (Self::Grpo(place), Method::Grpo(trainer, _)) => trainer.go_back(place),
+            // A trainer never changes its method.
+            _ => {}
+        }
+    }
+}
+
 enum Reward {
     Judge(Judge),
     Function(Callback),
@@ -52,6 +78,24 @@ enum Reward {
 impl ScriptValue for Trainer {
     const NAME: &'static str = "Trainer";
     const SUMMARY: &'static str = "A training loop that waits for its next step.";
+    const CHANGES: bool = true;
+
+    fn keep(&self) -> Result<Option<Kept>> {
+        let student = self.0.student.keep()?;
+        let place = Place::of(&self.method());
+        let trainer = self.clone();
+        Ok(student.map(|student| Kept {
+            bytes: student.bytes,
+            put_back: Box::new(move || {
+                place.go_back(&mut trainer.method());
+                (student.put_back)()
+            }),
+        }))
+    }
+
+    fn digest(&self) -> Option<String> {
+        self.0.student.digest()
+    }
 
     fn line(&self) -> String {
         let (name, steps) = match &*self.method() {

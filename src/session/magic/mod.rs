@@ -2,6 +2,7 @@
 //!
 //! A magic is a line of [`MAGICS`] and a function; the families have a file each.
 
+mod back;
 mod cells;
 mod complete;
 mod files;
@@ -101,6 +102,9 @@ pub const MAGICS: &[Magic] = &[
     cells::SAVE,
     cells::LOAD,
     cells::EDIT,
+    back::BACK,
+    back::FORK,
+    back::FORKS,
     files::RUN,
     files::WATCH,
     files::PWD,

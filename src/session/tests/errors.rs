@@ -112,7 +112,8 @@ fn a_panic_is_an_error_and_the_session_lives() {
         .engine
         .register_fn("burst", || -> i64 { panic!("burst pipe") });
     silence_panics();
-    let shown = bench.shows("let before = 1; burst()");
+    bench.check("let before = 1;", "");
+    let shown = bench.shows("before = 2; burst()");
     assert!(shown.contains("internal error: burst pipe"), "{shown}");
     bench.check("before", "1");
 }

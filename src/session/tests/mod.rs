@@ -11,6 +11,7 @@ mod cells;
 mod check;
 mod completion;
 mod errors;
+mod state;
 mod table;
 
 struct Bench {
@@ -49,6 +50,16 @@ impl Bench {
     /// What a cell prints and shows, or its error.
     fn shows(&mut self, code: &str) -> String {
         let outcome = self.session.eval(code);
+        self.told(outcome)
+    }
+
+    /// What an input prints and shows, a magic too.
+    fn submits(&mut self, input: &str) -> String {
+        let reply = self.session.submit(input);
+        self.told(reply.outcome)
+    }
+
+    fn told(&mut self, outcome: Outcome) -> String {
         let mut lines: Vec<String> = self.recorder.take().iter().filter_map(printed).collect();
         lines.extend(
             self.session
