@@ -1,5 +1,7 @@
 //! Named states of a session, to go back to as often as one likes.
 
+use std::collections::BTreeMap;
+
 use rhai::{AST, Dynamic, Scope};
 
 use super::Session;
@@ -15,7 +17,7 @@ pub(super) struct Fork {
     /// The number of the cell that came next.
     pub cell: usize,
     variables: Vec<Variable>,
-    functions: AST,
+    functions: (AST, BTreeMap<String, String>),
     random: (u64, Rng),
     states: Vec<Kept>,
     history: Cells,
@@ -49,7 +51,7 @@ impl Session {
             name: name.to_string(),
             cell: self.next_cell(),
             variables: entries(&self.scope).map(variable).collect(),
-            functions: self.functions.clone(),
+            functions: (self.functions.clone(), self.sources.functions.clone()),
             random: self.host.random_state(),
             states,
             history: self.history.kept(),
@@ -83,7 +85,7 @@ impl Session {
             };
         }
         self.scope = scope;
-        self.functions = fork.functions.clone();
+        (self.functions, self.sources.functions) = fork.functions.clone();
         self.host.set_random_state(fork.random.clone());
         self.history.put_back(&fork.history);
         self.undo.clear();

@@ -47,7 +47,6 @@ use crate::host::builtins::{self, Builtin};
 use crate::host::{Host, Setup, engine, resolver, show};
 use crate::report::Display;
 use crate::runs::Status;
-use builtins::Builtin;
 use fork::Fork;
 use history::History;
 use underscore::Word;

@@ -29,7 +29,8 @@ pub(super) struct Before {
     names: Vec<(String, bool)>,
     /// Values that may be others now.
     values: BTreeMap<String, Dynamic>,
-    functions: Option<AST>,
+    /// With the sources that they stand in.
+    functions: Option<(AST, BTreeMap<String, String>)>,
     random: (u64, Rng),
     /// What was behind handles, by name.
     states: Vec<(String, Kept)>,
@@ -54,7 +55,9 @@ impl Session {
                 .map(|(name, constant, _)| (name.to_string(), constant))
                 .collect(),
             values: BTreeMap::new(),
-            functions: uses.code.then(|| self.functions.clone()),
+            functions: uses
+                .code
+                .then(|| (self.functions.clone(), self.sources.functions.clone())),
             random: self.host.random_state(),
             states: Vec::new(),
             left_out: Vec::new(),
@@ -114,7 +117,7 @@ impl Session {
             }
         }
         if let Some(functions) = before.functions.take() {
-            self.functions = functions;
+            (self.functions, self.sources.functions) = functions;
         }
         self.host.set_random_state(before.random.clone());
         note(&undone, uses, &before)
@@ -180,7 +183,7 @@ impl Session {
             };
         }
         if let Some(functions) = before.functions {
-            self.functions = functions;
+            (self.functions, self.sources.functions) = functions;
         }
         self.host.set_random_state(before.random);
         self.history.forget_from(before.cell);
@@ -201,10 +204,8 @@ fn note(undone: &[String], uses: &Uses, before: &Before) -> Option<String> {
         .map(String::as_str)
         .collect();
     let mut parts = Vec::new();
-    match names.len() {
-        0 => {}
-        1 => parts.push(format!("{} is as before the cell", names[0])),
-        _ => parts.push(format!("{} are as before the cell", names.join(", "))),
+    if !names.is_empty() {
+        parts.push(format!("taken back: {}", names.join(", ")));
     }
     if !handles.is_empty() {
         parts.push(format!("what {} did stays", handles.join(", ")));

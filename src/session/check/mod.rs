@@ -133,6 +133,7 @@ impl<'a> Check<'a> {
             problem: Problem::Syntax,
             message: words.message,
             hint: words.hint,
+            note: None,
             frames: vec![frame],
         };
         self.found.push((offset(self.code, at), problem));
