@@ -214,8 +214,8 @@ fn a_model_that_needs_its_rows_apart_says_so_once() {
     assert_eq!(problem.map(|p| p.render(false)), None);
     let texts = recorder.take().into_iter().filter_map(|event| match event {
         Event::Show(display) => Some(display.render(&Terminal::default())),
-        Event::Write(text) => Some(text),
-        Event::Progress(_) => None,
+        Event::Write(text) | Event::Note(text) => Some(text),
+        Event::Progress(_) | Event::Clear => None,
     });
     let texts: Vec<String> = texts.collect();
     let remark = "\"main\" runs its examples one by one: random_normal at \"r\": it draws random numbers without a seed";

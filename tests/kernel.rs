@@ -63,6 +63,9 @@ fn cells_show_what_they_do_in_order() {
         "43"
     );
     assert_eq!(client.run("let x = 1;").kinds(), ["execute_input"]);
+    let noted = client.run("debug(7); clear_output()");
+    assert_eq!(noted.kinds(), ["execute_input", "stream", "clear_output"]);
+    assert_eq!(noted.first("stream")["name"], "stderr");
 }
 
 #[test]

@@ -88,7 +88,8 @@ fn shows(session: &mut Session, recorder: &Recorder, code: &str) -> String {
         match event {
             Event::Show(display) => parts.push(display.render(&screen)),
             Event::Write(text) => written.push_str(&text),
-            Event::Progress(_) => {}
+            Event::Note(text) => parts.push(text),
+            Event::Progress(_) | Event::Clear => {}
         }
     }
     parts.extend(written.lines().map(str::to_owned));

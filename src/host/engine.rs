@@ -7,6 +7,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, NativeCallContext, Position};
 use super::context::Host;
 use super::error::to_rhai;
 use super::resolver::Resolver;
+use super::sink::Event;
 use super::{compare, sort};
 use crate::diag::Error;
 
@@ -64,7 +65,7 @@ fn print_through(engine: &mut Engine, host: &Host) {
     let printer = host.clone();
     engine.on_debug(move |text, source, position| {
         let source = source.unwrap_or("debug");
-        printer.print(format!("{source}:{position:?}: {text}"));
+        printer.send(Event::Note(format!("{source}:{position:?}: {text}")));
     });
 }
 

@@ -11,6 +11,10 @@ pub enum Event {
     Show(Display),
     /// Text that goes on where the last ended, on the same line.
     Write(String),
+    /// A line that is no result, such as what `debug` tells.
+    Note(String),
+    /// What was shown makes room for what comes next.
+    Clear,
     Progress(Update),
 }
 

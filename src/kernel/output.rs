@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jupyter_protocol::{
-    DisplayData, JupyterMessage, JupyterMessageContent, Status, StreamContent, Transient,
-    UpdateDisplayData,
+    ClearOutput, DisplayData, JupyterMessage, JupyterMessageContent, Status, StreamContent,
+    Transient, UpdateDisplayData,
 };
 
 use super::media::{self, media};
@@ -89,6 +89,21 @@ impl Output {
         }
     }
 
+    /// A line on the standard error.
+    fn note(&self, text: &str) {
+        self.show(StreamContent::stderr(&format!("{text}\n")));
+    }
+
+    /// Work that goes on opens its display again.
+    fn clear(&self) {
+        {
+            let mut current = self.current();
+            current.begun = false;
+            current.working.clear();
+        }
+        self.show(ClearOutput { wait: true });
+    }
+
     fn display(&self, display: &Display) {
         if let Display::Text(text) = display {
             let before = if self.current().begun { "\n" } else { "" };
@@ -134,6 +149,8 @@ impl Sink for Output {
         match event {
             Event::Show(display) => self.display(&display),
             Event::Write(text) => self.print(harmless(&text)),
+            Event::Note(text) => self.note(&text),
+            Event::Clear => self.clear(),
             Event::Progress(update) => self.progress(&update),
         }
     }

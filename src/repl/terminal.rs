@@ -116,6 +116,15 @@ impl Terminal {
         self.aside(|| eprintln!("{text}"));
     }
 
+    /// Empties the screen, where there is one.
+    fn clear(&self) {
+        if io::stdout().is_terminal() && !self.is_dumb() {
+            self.growing().end();
+            // A screen that stays full is no reason to stop.
+            self.aside(|| console::Term::stdout().clear_screen().unwrap_or_default());
+        }
+    }
+
     pub fn display(&self, display: &Display) {
         self.line(self.render(display, None).trim_end_matches('\n'));
     }
@@ -276,6 +285,8 @@ impl Sink for Terminal {
         match event {
             Event::Show(display) => self.display(&display),
             Event::Write(text) => self.write(&text),
+            Event::Note(text) => self.message(&text),
+            Event::Clear => self.clear(),
             Event::Progress(update) => self.progress(&update),
         }
     }

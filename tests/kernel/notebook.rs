@@ -98,20 +98,26 @@ fn text(lines: &Value) -> String {
     lines.map(|line| line.as_str().unwrap()).collect()
 }
 
-/// The outputs of a cell; of work with times in it, what it was and how much of it was done.
-fn steady(cell: &Value) -> Vec<Value> {
-    let mut outputs = cell["outputs"].as_array().unwrap().clone();
-    for output in &mut outputs {
-        if output["data"]["text/html"]
-            .to_string()
-            .contains("<progress")
-        {
-            let line = text(&output["data"]["text/plain"]);
-            let (done, _) = line.split_once(" in ").unwrap_or((&line, ""));
-            output["data"] = json!({ "text/plain": done });
-        }
-    }
-    outputs
+/// The outputs of a cell as text, and the other forms that they have; of work with times in it, what it was and how
+/// much of it was done.
+fn steady(cell: &Value) -> Vec<(String, Vec<&str>)> {
+    let outputs = cell["outputs"].as_array().unwrap();
+    outputs.iter().map(output_text).collect()
+}
+
+fn output_text(output: &Value) -> (String, Vec<&str>) {
+    let Some(forms) = output["data"].as_object() else {
+        return (text(&output["text"]), Vec::new());
+    };
+    let plain = text(&forms["text/plain"]);
+    let timed = output["data"]["text/html"]
+        .to_string()
+        .contains("<progress");
+    let (done, _) = plain
+        .split_once(" in ")
+        .filter(|_| timed)
+        .unwrap_or((&plain, ""));
+    (done.to_string(), forms.keys().map(String::as_str).collect())
 }
 
 /// As Jupyter writes it.

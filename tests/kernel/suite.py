@@ -12,6 +12,8 @@ class Messages(jkt.KernelTests):
     language_name = "rhai"
     file_extension = ".rhai"
     code_hello_world = 'print("hello, world")'
+    code_stderr = "debug(1)"
+    code_clear_output = "clear_output()"
     completion_samples = [
         {"text": "let longname = 1; longn", "matches": ["longname"]},
         {"text": "timest", "matches": ["timestamp()"]},

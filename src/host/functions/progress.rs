@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::host::{Kind, Progress, ScriptFn, ScriptValue, Topic, TypeEntry, function, method};
+use crate::host::{
+    Event, Kind, Progress, ScriptFn, ScriptValue, Topic, TypeEntry, function, method,
+};
 
 pub(super) const TOPIC: Topic = Topic {
     name: "progress",
-    summary: "Progress displays of long loops.",
+    summary: "Progress displays of long loops, and outputs that make room.",
     functions,
     types: || vec![TypeEntry::of::<Bar>()],
 };
@@ -65,6 +67,13 @@ fn functions() -> Vec<ScriptFn> {
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .take();
+                Ok(())
+            }),
+        function("clear_output", "Takes away what the cell has shown, for what comes next.")
+            .details("In a notebook the output of the cell, in a terminal the screen; elsewhere it does nothing.")
+            .example("clear_output()", "")
+            .run(|call| {
+                call.host.send(Event::Clear);
                 Ok(())
             }),
     ]

@@ -140,7 +140,7 @@ fn options() {
             ),
             (
                 "load(\"x\").quantize(\"q\", #{sche^",
-                &["scheme: \"int8\" | \"int4\" | \"palette\" | \"sparse\" = \"int8\""],
+                &["scheme: \"int8\" | \"int4\" | \"mixed\" | \"palette\" | \"sparse\" = \"int8\""],
             ),
         ],
     );

@@ -78,7 +78,7 @@ impl Bench {
 fn printed(event: &Event) -> Option<String> {
     match event {
         Event::Show(rich) => Some(rich.render(&Terminal::default())),
-        Event::Write(text) => Some(text.clone()),
-        Event::Progress(_) => None,
+        Event::Write(text) | Event::Note(text) => Some(text.clone()),
+        Event::Progress(_) | Event::Clear => None,
     }
 }
