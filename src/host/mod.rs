@@ -36,6 +36,7 @@ pub mod function;
 mod functions;
 pub mod help;
 pub mod kind;
+mod nested;
 pub mod options;
 pub mod progress;
 pub mod provenance;

@@ -34,6 +34,7 @@ pub struct TypeEntry {
     digest: fn(&Dynamic) -> Option<String>,
     bytes: fn(&Dynamic) -> usize,
     line: fn(&Dynamic) -> Option<String>,
+    stats: fn(&Dynamic) -> Option<String>,
     show: fn(&Dynamic) -> Option<Display>,
     install: fn(&mut Engine),
 }
@@ -52,6 +53,7 @@ impl TypeEntry {
             digest: |value| value.read_lock::<T>()?.digest(),
             bytes: |value| value.read_lock::<T>().map_or(0, |value| value.bytes()),
             line: |value| Some(value.read_lock::<T>()?.line()),
+            stats: |value| value.read_lock::<T>()?.stats(),
             show: |value| Some(value.read_lock::<T>()?.show()),
             install: |engine| {
                 engine
@@ -113,6 +115,11 @@ impl Registry {
     /// One line for a value of one of our types.
     pub fn line(&self, value: &Dynamic) -> Option<String> {
         (self.type_of(value)?.line)(value)
+    }
+
+    /// Type, shape and statistics of a value of one of our types that holds numbers.
+    pub fn stats(&self, value: &Dynamic) -> Option<String> {
+        (self.type_of(value)?.stats)(value)
     }
 
     /// The full display of a value of one of our types.

@@ -2,8 +2,10 @@
 
 use rhai::{Array, Dynamic, FnPtr, Map};
 
+use super::nested::array;
 use super::registry::Registry;
-use crate::report::Display;
+use crate::numeric::Stats;
+use crate::report::{Display, corners, stats_line};
 
 /// Elements of an array or map that are shown before "… n more".
 const MOST: usize = 1000;
@@ -48,11 +50,36 @@ pub fn text(registry: &Registry, value: &Dynamic) -> String {
     }
 }
 
+/// So many numbers are shown one by one.
+const NUMBERS: usize = 200;
+
+/// Type, shape and statistics of numbers in one line: of a tensor, or of an array of more than a few.
+pub fn stats(registry: &Registry, value: &Dynamic) -> Option<String> {
+    const FEW: usize = 8;
+    registry.stats(value).or_else(|| {
+        let array = array(value).ok().filter(|array| array.len() > FEW)?;
+        Some(stats_of(&array))
+    })
+}
+
+fn stats_of(array: &crate::numeric::Array) -> String {
+    let stats = Stats::of_values(array.to_f64s().into_iter());
+    stats_line("array", array.shape(), &stats)
+}
+
 /// What the prompt shows for a value, in at most `width` columns where that can be.
 pub fn rich(registry: &Registry, value: &Dynamic, width: usize) -> Display {
-    registry
-        .show(value)
-        .unwrap_or_else(|| Display::Text(full(registry, value, width)))
+    if let Some(display) = registry.show(value) {
+        return display;
+    }
+    if value.is_array()
+        && let Ok(array) = array(value)
+        && array.len() > NUMBERS
+    {
+        let numbers = corners(array.shape(), &array.to_f64s(), width);
+        return Display::Text(format!("{}\n{numbers}", stats_of(&array)));
+    }
+    Display::Text(full(registry, value, width))
 }
 
 /// Text of several lines stands in back-ticks, as a script would write it.

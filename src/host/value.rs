@@ -20,6 +20,11 @@ pub trait ScriptValue: Clone + Send + Sync + 'static {
     /// One line, as inside an array or a message.
     fn line(&self) -> String;
 
+    /// Of numbers: type, shape and statistics in one line.
+    fn stats(&self) -> Option<String> {
+        None
+    }
+
     /// What the prompt shows for it.
     fn show(&self) -> Display {
         Display::Text(self.line())

@@ -5,6 +5,7 @@
 mod html;
 mod images;
 mod number;
+mod numbers;
 mod plot;
 mod table;
 mod text;
@@ -13,6 +14,7 @@ mod tokens;
 pub use html::{escape, polyline};
 pub use images::Images;
 pub use number::{format_bytes, format_number};
+pub use numbers::{corners, stats_line};
 pub use plot::{Drawing, Heat, Histogram, Mark, Plot, Series};
 pub use table::{Align, Cell, Column, Table};
 pub use text::{bar, cut, harmless, pad, sparkline, visible, visible_bytes};

@@ -124,6 +124,12 @@ impl Table {
         Ok(())
     }
 
+    /// The same table under another title.
+    pub fn titled(mut self, title: impl Into<String>) -> Self {
+        self.title = title.into();
+        self
+    }
+
     pub fn title(&self) -> &str {
         &self.title
     }

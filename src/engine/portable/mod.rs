@@ -25,7 +25,7 @@ pub use execute::Ctx;
 pub use limits::Limits;
 pub use passes::Passes;
 pub use state::States;
-pub use trace::{Drift, Event, NonFinite, OpTotal, Seen, Stats, Trace, TraceOptions};
+pub use trace::{Attention, Drift, Event, NonFinite, OpTotal, Seen, Trace, TraceOptions, Values};
 pub use value::Value;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -199,6 +199,16 @@ impl Portable {
 
     /// The dense value of a constant.
     pub fn weight(&self, function: &str, name: &str) -> Result<Tensor> {
+        Ok(self.constant(function, name)?.tensor()?.clone())
+    }
+
+    /// The dense value of a constant in its declared type.
+    pub fn weight_array(&self, function: &str, name: &str) -> Result<Array> {
+        let value = self.constant(function, name)?;
+        value.to_array(value.dtype().unwrap_or(DType::Fp32))
+    }
+
+    fn constant(&self, function: &str, name: &str) -> Result<Value> {
         let plan = &self.function(function)?.plan;
         let slot = plan
             .slots
@@ -206,8 +216,8 @@ impl Portable {
             .ok_or_else(|| Error::unknown("weight", name, plan.slots.keys().map(String::as_str)))?;
         let load = |value: &mil::Value| self.bundle.resolve(value);
         let scope = scope(&self.options, &self.draws, &load);
-        let made = constants::constants(plan, &[*slot], &scope, Keep::No)?;
-        Ok(made[0].tensor()?.clone())
+        let mut made = constants::constants(plan, &[*slot], &scope, Keep::No)?;
+        Ok(made.swap_remove(0))
     }
 
     fn function(&self, name: &str) -> Result<&Function> {

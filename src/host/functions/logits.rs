@@ -6,11 +6,13 @@ use ndarray::Array2;
 
 use super::chat::TokenView;
 use super::likelihood::{beside, compare, heat, surprisal, top};
+use super::tensors::Tensor;
 use crate::diag::Result;
 use crate::fail;
 use crate::generate::Distribution;
 use crate::host::{Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, method, property};
-use crate::report::{Display, visible_bytes};
+use crate::numeric::{Array, Stats};
+use crate::report::{Display, stats_line, visible_bytes};
 use crate::tokenizer::Tokenizer;
 
 pub(super) const TOPIC: Topic = Topic {
@@ -64,6 +66,12 @@ impl Logits {
         }
     }
 
+    fn tensor(&self) -> Result<Tensor> {
+        let values: Vec<f32> = self.0.values.iter().copied().collect();
+        let array = Array::from_f32(self.0.values.shape().to_vec(), &values)?;
+        Ok(Tensor::new(array))
+    }
+
     /// The token that position `at` stands after, and the logits there; negative counts from the end.
     pub fn at(&self, at: i64) -> Result<(u32, Vec<f32>)> {
         let rows = self.0.values.nrows();
@@ -103,9 +111,19 @@ impl ScriptValue for Logits {
         format!("Logits({:?})", self.0.values.shape())
     }
 
+    fn stats(&self) -> Option<String> {
+        let values = &self.0.values;
+        let stats = Stats::of_values(values.iter().map(|value| f64::from(*value)));
+        Some(stats_line("fp32", values.shape(), &stats))
+    }
+
     fn show(&self) -> Display {
         match top(self, 5, -1) {
-            Ok(table) => Display::Table(table),
+            Ok(table) => {
+                let stats = ScriptValue::stats(self).unwrap_or_default();
+                let title = format!("{stats}\n{}", table.title());
+                Display::Table(table.titled(title))
+            }
             Err(_) => Display::Text(self.line()),
         }
     }
@@ -173,6 +191,10 @@ fn numbers() -> Vec<ScriptFn> {
             .returns("array")
             .example("let m = load(\"embedded:student\"); m.forward(\"tea\").row(-1).len() == m.vocab_size", "true")
             .run(|call| Ok(call.receiver::<Logits>()?.at(call.get("at")?)?.1)),
+        property::<Logits>("tensor", "All of them as a tensor of positions and vocabulary.")
+            .returns("Tensor")
+            .example("load(\"embedded:student\").forward(\"the soup\").tensor.shape", "[2, 384]")
+            .run(|call| call.receiver::<Logits>()?.tensor()),
         property::<Logits>("shape", "Positions and vocabulary.")
             .returns("array")
             .example("load(\"embedded:student\").forward(\"the soup\").shape.len()", "2")

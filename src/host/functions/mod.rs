@@ -24,6 +24,7 @@ mod runs;
 mod samples;
 mod sampling;
 mod students;
+mod tensors;
 mod text;
 mod tracing;
 mod training;
@@ -39,6 +40,7 @@ pub(super) const TOPICS: &[Topic] = &[
     chat::TOPIC,
     logits::TOPIC,
     tracing::TOPIC,
+    tensors::TOPIC,
     graphs::TOPIC,
     conversion::TOPIC,
     encoders::TOPIC,

@@ -6,9 +6,11 @@ use rhai::{Array, Dynamic, Map};
 
 use super::likelihood::map;
 use super::logits::Logits;
+use super::tensors::Tensor;
 use crate::diag::{Context as _, Result};
 use crate::fail;
 use crate::files;
+use crate::host::nested::array;
 use crate::host::{
     Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, show,
 };
@@ -93,7 +95,12 @@ const HEAT: &[Key] = &[
     ),
 ];
 
-const MATRIX: Kind = Kind::Either(&[Kind::Array, Kind::object::<Logits>()]);
+const MATRIX: Kind = Kind::Either(&[
+    Kind::Array,
+    Kind::object::<Tensor>(),
+    Kind::object::<Logits>(),
+]);
+const NUMBERS: Kind = Kind::Either(&[Kind::Array, Kind::object::<Tensor>()]);
 const NUMBERS_BY_NAME: Kind = Kind::Either(&[Kind::Array, Kind::Map]);
 
 fn functions() -> Vec<ScriptFn> {
@@ -112,7 +119,7 @@ fn functions() -> Vec<ScriptFn> {
             .example("[scatter([1, 2, 3], [1, 4, 9])]", "[Plot(\"\", 1 series)]")
             .run(scatter),
         function("histogram", "How often values fall into each of a row of equal intervals.")
-            .param("values", Kind::Array, "Numbers; those that are not finite are counted apart.")
+            .param("values", NUMBERS, "Numbers, or a tensor of them; those that are not finite are counted apart.")
             .options(BINS)
             .options(LABELS)
             .returns("Plot")
@@ -125,7 +132,7 @@ fn functions() -> Vec<ScriptFn> {
             .example("[bars([[\"chosen\", 1.5], [\"rejected\", -0.5]])]", "[Plot(\"\", 2 bars)]")
             .run(bars),
         function("heatmap", "A matrix as colours: of attention, of logits, of weights.")
-            .param("matrix", MATRIX, "Arrays of numbers, one a row; or logits, of which the probabilities of the likeliest tokens after each position are shown.")
+            .param("matrix", MATRIX, "Arrays of numbers, one a row, or a tensor of two sides; or logits, of which the probabilities of the likeliest tokens after each position are shown.")
             .options(HEAT)
             .options(LABELS)
             .returns("Plot")
@@ -217,7 +224,10 @@ fn points(value: &Dynamic) -> Result<Points> {
 }
 
 fn histogram(call: &mut Call) -> Result<Plot> {
-    let values: Vec<f64> = call.get("values")?;
+    let values = match call.get::<Tensor>("values") {
+        Ok(tensor) => tensor.array().to_f64s(),
+        Err(_) => call.get("values")?,
+    };
     let end = |key: &str| call.options.get::<Option<f64>>(key);
     let finite = || values.iter().copied().filter(|v| v.is_finite());
     let range = match (end("low")?, end("high")?) {
@@ -260,9 +270,10 @@ fn heatmap(call: &mut Call) -> Result<Plot> {
         Ok(given.map(|given| given.iter().map(text).collect()))
     };
     let (rows, columns) = (names("rows")?, names("columns")?);
-    let mut heat = match call.get::<Logits>("matrix") {
-        Ok(logits) => map(&logits)?,
-        Err(_) => Heat::new(matrix(&call.get("matrix")?)?)?,
+    let mut heat = match (call.get::<Logits>("matrix"), call.get::<Tensor>("matrix")) {
+        (Ok(logits), _) => map(&logits)?,
+        (_, Ok(tensor)) => Heat::new(tensor.rows()?)?,
+        _ => Heat::new(Tensor::new(array(&call.get("matrix")?)?).rows()?)?,
     };
     let kept = |names: &[String]| names.to_vec();
     let rows = rows.unwrap_or_else(|| kept(heat.row_names()));
@@ -270,12 +281,4 @@ fn heatmap(call: &mut Call) -> Result<Plot> {
     heat = heat.names(rows, columns)?;
     heat = heat.between(call.options.get("low")?, call.options.get("high")?)?;
     Ok(labelled(call)?.drawing(Drawing::Heat(heat)))
-}
-
-fn matrix(value: &Dynamic) -> Result<Vec<Vec<f64>>> {
-    let row = |(at, row): (usize, &Dynamic)| {
-        let numbers = || items(row)?.iter().map(number).collect::<Result<Vec<f64>>>();
-        numbers().with_context(|| format!("row {at} of the matrix"))
-    };
-    items(value)?.iter().enumerate().map(row).collect()
 }

@@ -1,6 +1,6 @@
 //! Tracing a model: what every operation gave, how long it took, where fp16 leads astray.
 
-mod inputs;
+pub(super) mod inputs;
 mod tables;
 
 use std::path::PathBuf;
@@ -10,12 +10,13 @@ use rhai::{Dynamic, Map};
 
 use super::models::Model;
 use crate::diag::{Error, Result};
-use crate::engine::portable::{Event, NonFinite, Seen, Stats, Trace, TraceOptions};
+use crate::engine::portable::{Event, NonFinite, Seen, Trace, TraceOptions};
 use crate::files;
 use crate::host::{
     Call, IntoScript, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method,
     property,
 };
+use crate::numeric::Stats;
 use crate::report::Display;
 use tables::View;
 

@@ -67,7 +67,8 @@ fn drawable(text: &str) -> String {
         match c {
             '␣' => out.push('·'),
             '⏎' => out.push('↵'),
-            '\u{2400}'..='\u{2421}' => out.push_str(&format!("\\x{:02X}", c as u32 - 0x2400)),
+            '␡' => out.push_str("\\x7F"),
+            '\u{2400}'..='\u{241f}' => out.push_str(&format!("\\x{:02X}", c as u32 - 0x2400)),
             _ => out.push(c),
         }
     }

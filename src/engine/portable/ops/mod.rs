@@ -35,7 +35,7 @@ mod tensor_operation;
 mod tensor_transformation;
 #[cfg(test)]
 pub(super) mod tests;
-mod transformers;
+pub(super) mod transformers;
 mod windows;
 
 use super::batch::Batch;

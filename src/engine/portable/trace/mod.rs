@@ -1,19 +1,20 @@
 //! Tracing: a run that notes, of every operation, what it gave, how long it took and what it holds in
 //! memory; and how far rounding to fp16 leads away from f32, value by value.
 //!
-//! Values are looked at as they pass; none is kept. What no input reaches is made once, as in any run,
+//! Values are looked at as they pass; [`Portable::results`] keeps those that are named. What no input reaches is made once, as in any run,
 //! and is no part of a trace.
 
 mod chrome;
 mod drift;
+mod kept;
 mod memory;
 mod nonfinite;
 mod recorder;
 mod stats;
 
 pub use drift::Drift;
+pub use kept::{Attention, Values};
 pub use nonfinite::NonFinite;
-pub use stats::Stats;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use crate::diag::{Error, Result};
 use crate::engine::{Features, State};
 use crate::fail;
 use crate::mil;
-use crate::numeric::DType;
+use crate::numeric::{DType, Stats};
 use recorder::{Names, Recorder};
 
 /// The most operations that a trace keeps; a long loop has more.
@@ -115,7 +116,7 @@ impl Seen {
         Ok(Self {
             shape,
             dtype: value.dtype(),
-            stats: Stats::of(value)?,
+            stats: stats::stats(value)?,
             drift: None,
         })
     }

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::Seen;
 use super::recorder::{Names, arguments, op};
-use super::{Seen, Stats};
+use super::stats;
 use crate::diag::Result;
 use crate::engine::portable::plan::Step;
 use crate::engine::portable::value::Value;
+use crate::numeric::Stats;
 
 /// The first operation that makes elements that are not finite out of such that are.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +42,7 @@ impl NonFinite {
         let mut inputs = Vec::new();
         for (parameter, slot) in arguments(step) {
             let value = slots.get(slot).and_then(Option::as_ref);
-            if let Some(stats) = value.map(Stats::of).transpose()?.flatten() {
+            if let Some(stats) = value.map(stats::stats).transpose()?.flatten() {
                 let name = names.of_slot(slot).to_owned();
                 inputs.push((parameter.to_owned(), name, stats));
             }
@@ -60,7 +62,7 @@ impl NonFinite {
 
     /// The same of an input of the function.
     pub(super) fn of_input(name: &str, value: &Value) -> Result<Option<Self>> {
-        let stats = Stats::of(value)?.filter(|s| s.nan + s.inf > 0);
+        let stats = stats::stats(value)?.filter(|s| s.nan + s.inf > 0);
         Ok(stats.map(|stats| Self {
             op: "",
             label: name.to_owned(),

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use crate::diag::Result;
 use crate::engine::portable::{Event, NonFinite, Precision, Seen, Trace};
+use crate::numeric::Stats;
 use crate::report::{Align, Cell, Column, Table, format_bytes, format_number};
 
 use super::millis;
@@ -168,7 +169,7 @@ fn value(seen: &Seen) -> String {
     }
 }
 
-fn stat(event: &Event, pick: fn(&crate::engine::portable::Stats) -> f64) -> Cell {
+fn stat(event: &Event, pick: fn(&Stats) -> f64) -> Cell {
     let stats = event.stats().filter(|stats| stats.finite() > 0);
     stats.map(|stats| format_number(pick(&stats), 4)).into()
 }
