@@ -1,25 +1,14 @@
 //! Tables: typed columns, one way to write their numbers, text and JSON forms.
 
-use comfy_table::{
-    CellAlignment, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, TableStyle,
-    presets,
-};
-use serde_json::{Value, json};
-use unicode_width::UnicodeWidthStr;
+mod render;
 
-use super::Terminal;
+use serde_json::{Value, json};
+
 use super::number::{format_column, with_decimals};
 use super::text::harmless;
 use crate::diag::Result;
 use crate::fail;
 use crate::numeric::to_json;
-
-const UTF8: TableStyle = TableStyle::new()
-    .top_border(LineStyle::new('╭', '─', '┬', '╮'))
-    .header_lines(ContentLineStyle::new('│', '│', '│'))
-    .header_separator(LineStyle::new('├', '─', '┼', '┤'))
-    .content_lines(ContentLineStyle::new('│', '│', '│'))
-    .bottom_border(LineStyle::new('╰', '─', '┴', '╯'));
 
 /// A titled table. Rows have exactly as many cells as there are columns.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -142,47 +131,14 @@ impl Table {
         &self.rows
     }
 
-    /// The title and the table, as wide as the terminal at most; long text wraps, numbers never do.
-    pub fn render(&self, terminal: &Terminal) -> String {
-        let mut table = comfy_table::Table::new();
-        table.load_style(if terminal.utf8 {
-            UTF8
-        } else {
-            presets::ASCII_FULL_CONDENSED
-        });
-        table.force_no_tty();
-        table.set_truncation_indicator(if terminal.utf8 { "…" } else { "..." });
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_width(u16::try_from(terminal.width).unwrap_or(u16::MAX));
-        let texts: Vec<Vec<String>> = (0..self.columns.len()).map(|c| self.texts(c)).collect();
-        let shown = self.fitting(&texts, terminal.width);
-        table.set_header(shown.iter().map(|c| harmless(&self.columns[*c].name)));
-        let cell = |row: usize, column: &usize| texts[*column][row].as_str();
-        for row in 0..self.rows.len() {
-            table.add_row(shown.iter().map(|column| cell(row, column)));
-        }
-        for (index, column) in shown.into_iter().zip(table.column_iter_mut()) {
-            column.set_cell_alignment(self.alignment(index));
-            if self.is_numeric(index) {
-                column.set_constraint(ColumnConstraint::ContentWidth);
-            }
-        }
-        let title = harmless(&self.title);
-        if title.is_empty() {
-            table.to_string()
-        } else {
-            format!("{title}\n{table}")
-        }
-    }
-
     /// Every column with its cells as text.
     pub(super) fn laid_out(&self) -> Vec<LaidOut> {
         let column = |(index, column): (usize, &Column)| LaidOut {
             name: harmless(&column.name),
             align: match self.alignment(index) {
-                CellAlignment::Left => "left",
-                CellAlignment::Right => "right",
-                CellAlignment::Center => "center",
+                Align::Left => "left",
+                Align::Right => "right",
+                Align::Centre => "center",
             },
             texts: self.texts(index),
         };
@@ -197,23 +153,6 @@ impl Table {
             "columns": self.columns().collect::<Vec<_>>(),
             "rows": self.rows.iter().map(row).collect::<Vec<_>>(),
         })
-    }
-
-    /// The columns that are shown on a screen of that width.
-    fn fitting(&self, texts: &[Vec<String>], screen: usize) -> Vec<usize> {
-        let wide = |text: &str| text.lines().map(UnicodeWidthStr::width).max().unwrap_or(0);
-        let width = |column: &usize| {
-            let cells = texts[*column].iter().map(|text| wide(text)).max();
-            cells.unwrap_or(0).max(wide(&self.columns[*column].name)) + 3
-        };
-        let mut shown: Vec<usize> = (0..self.columns.len()).collect();
-        while shown.iter().map(width).sum::<usize>() + 1 > screen {
-            match shown.iter().rposition(|column| self.columns[*column].spare) {
-                Some(last) => shown.remove(last),
-                None => break,
-            };
-        }
-        shown
     }
 
     fn texts(&self, column: usize) -> Vec<String> {
@@ -242,13 +181,11 @@ impl Table {
         cells().any(number) && cells().all(|cell| number(cell) || *cell == Cell::Empty)
     }
 
-    fn alignment(&self, column: usize) -> CellAlignment {
+    fn alignment(&self, column: usize) -> Align {
         match self.columns[column].align {
-            Some(Align::Left) => CellAlignment::Left,
-            Some(Align::Right) => CellAlignment::Right,
-            Some(Align::Centre) => CellAlignment::Center,
-            None if self.is_numeric(column) => CellAlignment::Right,
-            None => CellAlignment::Left,
+            Some(align) => align,
+            None if self.is_numeric(column) => Align::Right,
+            None => Align::Left,
         }
     }
 }
@@ -331,71 +268,6 @@ mod tests {
                 .unwrap();
         }
         table
-    }
-
-    #[test]
-    fn boxes_and_ascii() {
-        let utf8 = "\
-top tokens
-╭────────┬──────┬─────────╮
-│ token  │   id │ logprob │
-├────────┼──────┼─────────┤
-│ ␣Paris │ 7042 │  -0.012 │
-│ ␣the   │  260 │  -4.500 │
-│ ⏎      │  198 │         │
-╰────────┴──────┴─────────╯";
-        assert_eq!(sample().render(&Terminal::default()), utf8);
-        let plain = sample().render(&Terminal {
-            utf8: false,
-            ..Terminal::default()
-        });
-        assert!(plain.contains("| token  |   id | logprob |"), "{plain}");
-    }
-
-    #[test]
-    fn text_wraps_to_the_width_and_numbers_do_not() {
-        let mut table = Table::new("", ["n", "text"]);
-        table
-            .push([Cell::from(1234567usize), "word ".repeat(40).into()])
-            .unwrap();
-        let text = table.render(&Terminal {
-            width: 40,
-            ..Terminal::default()
-        });
-        assert!(text.lines().all(|l| l.chars().count() <= 40), "{text}");
-        assert!(text.contains("1234567"), "{text}");
-    }
-
-    #[test]
-    fn spare_columns_go_where_the_screen_is_narrow() {
-        let columns = [
-            "a".into(),
-            Column::new("b").spare(),
-            Column::new("c").spare(),
-        ];
-        let mut table = Table::new("", columns);
-        table.push(["aaaa", "你你", "cccc"]).unwrap();
-        let check = |width, expected: &[&str]| {
-            let screen = Terminal {
-                width,
-                ..Terminal::default()
-            };
-            let text = table.render(&screen);
-            let header = text.lines().nth(1).unwrap();
-            let names: Vec<&str> = header.split(['│', ' ']).filter(|s| !s.is_empty()).collect();
-            assert_eq!(names, expected, "{text}");
-        };
-        check(22, &["a", "b", "c"]);
-        check(21, &["a", "b"]);
-        check(14, &["a"]);
-        check(4, &["a"]);
-    }
-
-    #[test]
-    fn cells_cannot_steer_the_terminal() {
-        let mut table = Table::new("t", ["x"]);
-        table.push(["\x1b[2Jboo"]).unwrap();
-        assert!(!table.render(&Terminal::default()).contains('\x1b'));
     }
 
     #[test]
