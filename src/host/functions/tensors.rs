@@ -127,7 +127,7 @@ fn inside_models() -> Vec<ScriptFn> {
         method::<Model>("weight", "One of its weights, dense.")
             .param("name", Kind::Text, "Its name, as `weights()` lists it.")
             .returns("Tensor")
-            .example("let m = load(\"embedded:student\"); m.weight(\"model_norm_weight\").shape", "[64]")
+            .example("let m = load(\"embedded:student\"); m.weight(\"model_norm_weight\").shape", "[96]")
             .run(weight),
         method::<Model>("values", "What operations gave when the model ran once.")
             .param("inputs", INPUTS, GIVEN)

@@ -132,6 +132,27 @@ fn long_values_wrap_and_end() {
         "let m = #{}; m.key = \"v\"; m[\"a b\"] = [1.5, ()]; m",
         "#{\"a b\": [1.5, ()], key: \"v\"}",
     );
-    let shown = bench.shows("let a = []; a.pad(5000, 0); a");
+    let shown = bench.shows("let a = []; a.pad(5000, ()); a");
     assert!(shown.ends_with("… 4000 more\n]"), "{shown}");
+}
+
+#[test]
+fn many_numbers_are_told_in_short() {
+    let mut bench = Bench::new();
+    bench.check(
+        "let a = []; a.pad(5000, 0); a[7] = 2.5; a",
+        "array [5000]  min 0  max 2.5  mean 0.0005  std 0.03535\n\
+         [0 0 0 … 0 0 0]",
+    );
+    bench.check(
+        "let rows = []; for i in 0..40 { rows.push([i, -i, 0.25, 1, 2, 3, 4]) } rows",
+        "array [40, 7]  min -39  max 39  mean 1.464  std 12.2\n\
+         [[  0.00   0.00   0.25 …   2.00   3.00   4.00]\n \
+         [  1.00  -1.00   0.25 …   2.00   3.00   4.00]\n \
+         [  2.00  -2.00   0.25 …   2.00   3.00   4.00]\n \
+         …\n \
+         [ 37.00 -37.00   0.25 …   2.00   3.00   4.00]\n \
+         [ 38.00 -38.00   0.25 …   2.00   3.00   4.00]\n \
+         [ 39.00 -39.00   0.25 …   2.00   3.00   4.00]]",
+    );
 }
