@@ -11,6 +11,7 @@ mod bench;
 mod check;
 mod compile;
 mod convert;
+mod docs;
 mod drawing;
 mod fetch;
 mod git;
@@ -86,6 +87,10 @@ struct Cli {
 enum Command {
     /// Print the reference of all script functions.
     Reference(reference::Args),
+    /// Write the manual as pages for a browser.
+    Docs(docs::Args),
+    /// Write .d.rhai files of all functions, for editors.
+    Definitions(docs::Definitions),
     /// Tell what a Core ML model takes, gives and is made of.
     Inspect(inspect::Args),
     /// Predict once with a Core ML model.
@@ -134,6 +139,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
     if let Some(command) = cli.command {
         return match command {
             Command::Reference(args) => reference::run(&args),
+            Command::Docs(args) => docs::run(&args),
+            Command::Definitions(args) => docs::run_definitions(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Predict(args) => predict::run(&args),
             Command::Bench(args) => bench::run(&args),

@@ -13,10 +13,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let registry = Registry::new();
     match &args.name {
-        Some(name) => println!("{}", help::about(&registry, name)?),
-        None => print!("{}", help::reference(&registry)),
+        Some(name) => println!("{}", super::docs::session()?.inspect_fully(name)?),
+        None => print!("{}", help::reference(&Registry::new())),
     }
     Ok(ExitCode::SUCCESS)
 }

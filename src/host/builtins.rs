@@ -10,7 +10,7 @@ use super::show::rename;
 
 /// A function of the language.
 #[derive(Debug, Clone)]
-pub(crate) struct Builtin {
+pub struct Builtin {
     pub name: String,
     /// The type of its first parameter, by which it can be called as a method.
     pub receiver: Option<TypeId>,
@@ -38,7 +38,7 @@ impl Builtin {
 }
 
 /// All of them, by name; of several with one receiver and as many arguments the first that is documented.
-pub(crate) fn collect(engine: &Engine, registry: &Registry) -> Vec<Builtin> {
+pub fn collect(engine: &Engine, registry: &Registry) -> Vec<Builtin> {
     let infos = engine.collect_fn_metadata(
         None,
         |info| {
@@ -155,13 +155,13 @@ fn types() -> [(&'static str, TypeId); 9] {
     ]
 }
 
-pub(crate) fn type_id(name: &str) -> Option<TypeId> {
+pub fn type_id(name: &str) -> Option<TypeId> {
     let types = types();
     let known = types.iter().find(|(known, _)| *known == name);
     known.map(|(_, id)| *id)
 }
 
-pub(crate) fn type_name(id: TypeId) -> Option<&'static str> {
+pub fn type_name(id: TypeId) -> Option<&'static str> {
     let types = types();
     let known = types.iter().find(|(_, known)| *known == id);
     known.map(|(name, _)| *name)

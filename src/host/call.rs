@@ -2,6 +2,7 @@
 
 use rhai::{Array, Dynamic, EvalAltResult, FnPtr, Map, NativeCallContext, Position};
 
+use super::builtins::{self, Builtin};
 use super::context::Host;
 use super::error::{from_rhai, to_rhai};
 use super::function::ScriptFn;
@@ -51,6 +52,11 @@ impl Call<'_> {
     /// All arguments from `first` on, for functions that take any number.
     pub fn rest(&self, first: usize) -> impl Iterator<Item = &Dynamic> {
         self.args.iter().skip(first).map(|value| &**value)
+    }
+
+    /// The language's own functions.
+    pub(crate) fn builtins(&self) -> Vec<Builtin> {
+        builtins::collect(self.context.engine(), self.host.registry())
     }
 
     /// Calls a script function and reads its result.

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use rhai::{Dynamic, EvalAltResult};
 
-use super::front::Front;
+use super::front::{Front, Nobody};
 use super::progress::Progress;
 use super::provenance::{OpenRuns, Provenance};
 use super::registry::Registry;
-use super::sink::{Event, Sink};
+use super::sink::{Event, Recorder, Sink};
 use crate::diag::{Context as _, Error, Result};
 use crate::hub;
 use crate::numeric::Rng;
@@ -60,6 +60,23 @@ pub struct Setup {
     pub provenance: Provenance,
     /// The Hugging Face hub, if there is a place for what comes from it.
     pub hub: Option<hub::Settings>,
+}
+
+impl Setup {
+    /// A host that shows nothing, asks nobody and stands still: for documents and editors, where nothing runs.
+    pub fn still(base: PathBuf) -> Self {
+        Self {
+            base,
+            seed: 0,
+            args: Vec::new(),
+            sink: Arc::new(Recorder::default()),
+            front: Arc::new(Nobody),
+            interrupt: Arc::new(AtomicBool::new(false)),
+            clock: Arc::new(StillClock),
+            provenance: Provenance::default(),
+            hub: None,
+        }
+    }
 }
 
 /// A shared handle on the world around a script.

@@ -25,7 +25,7 @@
 //! Types, ranges and unknown option keys are checked before the closure runs. Signature, help, completion,
 //! hints and tests come from the same lines.
 
-pub(crate) mod builtins;
+pub mod builtins;
 pub mod call;
 mod compare;
 pub mod context;

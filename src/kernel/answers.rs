@@ -110,7 +110,10 @@ fn signature(candidate: &Candidate) -> String {
 
 pub(super) fn inspect(session: &Session, request: &InspectRequest) -> InspectReply {
     let at = byte_at(&request.code, request.cursor_pos);
-    let told = name_at(&request.code, at).and_then(|name| session.inspect(name).ok());
+    let told = name_at(&request.code, at).and_then(|name| match request.detail_level {
+        Some(1) => session.inspect_fully(name).ok(),
+        _ => session.inspect(name).ok(),
+    });
     InspectReply {
         found: told.is_some(),
         data: told.map(text).unwrap_or_default(),

@@ -9,59 +9,85 @@ use super::outline::outline;
 use super::shape::Page;
 use crate::diag::Result;
 use crate::host::builtins::Builtin;
-use crate::host::{help, show};
+use crate::host::help::{self, Depth};
+use crate::host::show;
 use crate::report::{Cell, Column, Table};
 
 impl Session {
-    /// Everything known about a variable, function, method, type or topic.
+    /// What a call of a function, method or property needs; what a variable, type or topic is.
     ///
     /// # Errors
     /// Nothing has that name; the nearest name is the hint.
     pub fn inspect(&self, name: &str) -> Result<String> {
-        let name = name.trim();
-        if let Some((_, value)) = self.variables().find(|(known, _)| *known == name) {
+        self.told(name.trim(), Depth::Short)
+    }
+
+    /// All that is known of a name: details and every example, the text of a script's function.
+    ///
+    /// # Errors
+    /// Nothing has that name; the nearest name is the hint.
+    pub fn inspect_fully(&self, name: &str) -> Result<String> {
+        self.told(name.trim(), Depth::Full)
+    }
+
+    fn told(&self, name: &str, depth: Depth) -> Result<String> {
+        let registry = self.host().registry();
+        let about = |name: &str| help::about(registry, self.builtins(), name, depth);
+        let value = |name: &str| self.variables().find(|(known, _)| *known == name);
+        if let Some((_, value)) = value(name) {
             let kind = show::type_name(value);
-            let members = match self.host().registry().type_of(value) {
-                Some(entry) => format!("\n{}", help::about(self.host().registry(), entry.name)?),
+            let members = match registry.type_of(value) {
+                Some(entry) => format!("\n{}", about(entry.name)?),
                 None => String::new(),
             };
-            return Ok(format!(
-                "{name}: {kind} = {}{members}",
-                self.value_line(value, 200)
-            ));
+            let line = self.value_line(value, 200);
+            return Ok(format!("{name}: {kind} = {line}{members}"));
         }
         let scripts: Vec<String> = self
             .functions()
             .iter_functions()
             .filter(|function| function.name == name)
-            .map(|function| self.describe_function(name, &function.params, &function.comments))
+            .map(|f| self.describe_function(name, &f.params, &f.comments, depth))
             .collect();
         if !scripts.is_empty() {
             return Ok(scripts.join("\n"));
         }
-        let (owner, member) = name.rsplit_once('.').unwrap_or(("", name));
-        let owner = self.variables().find(|(known, _)| *known == owner);
-        let owner = owner.map(|(_, value)| value);
-        let registry = self.host().registry();
-        if let Some(entry) = owner.and_then(|value| registry.type_of(value)) {
-            return help::about(registry, &format!("{}.{member}", entry.name));
+        if let Some((owner, member)) = name.rsplit_once('.')
+            && let Some((_, value)) = value(owner)
+        {
+            return match registry.type_of(value) {
+                Some(entry) => about(&format!("{}.{member}", entry.name)),
+                None => self
+                    .told_of_method(value, member)
+                    .map_or_else(|| about(member), Ok),
+            };
         }
-        let fits = |builtin: &&Builtin| {
-            let receiver = owner.is_none_or(|value| builtin.receiver == Some(value.type_id()));
-            builtin.name == member && receiver
-        };
-        let text = |b: &Builtin| format!("{}\n  {}", b.signature, b.text.replace('\n', "\n  "));
-        let builtins: Vec<String> = self.builtins().iter().filter(fits).map(text).collect();
-        match help::about(registry, name) {
-            Err(_) if !builtins.is_empty() => Ok(builtins.join("\n\n")),
-            told => told,
-        }
+        about(name)
     }
 
-    fn describe_function(&self, name: &str, params: &[&str], comments: &[&str]) -> String {
+    /// A method of the language on a value.
+    fn told_of_method(&self, value: &Dynamic, name: &str) -> Option<String> {
+        let fits =
+            |builtin: &&Builtin| builtin.name == name && builtin.receiver == Some(value.type_id());
+        let texts = self.builtins().iter().filter(fits).map(help::builtin_text);
+        let texts: Vec<String> = texts.collect();
+        (!texts.is_empty()).then(|| texts.join("\n\n"))
+    }
+
+    fn describe_function(
+        &self,
+        name: &str,
+        params: &[&str],
+        comments: &[&str],
+        depth: Depth,
+    ) -> String {
         let place = self.sources.functions.get(name).map_or("", String::as_str);
         let signature = format!("{name}({})  defined in {place}", params.join(", "));
-        let parts = [comment_line(comments), self.source_of(name, place)];
+        let source = match depth {
+            Depth::Full => self.source_of(name, place),
+            Depth::Short => String::new(),
+        };
+        let parts = [comment_text(comments), source];
         let parts = parts.iter().filter(|part| !part.is_empty());
         parts.fold(signature, |text, part| format!("{text}\n{part}"))
     }
@@ -150,15 +176,15 @@ impl Session {
     }
 }
 
+/// A function's doc comment without its marks.
+fn comment_text(comments: &[&str]) -> String {
+    let lines = comments.iter().flat_map(|comment| comment.lines());
+    let lines = lines.map(|line| line.trim_start_matches(['/', '*']).trim());
+    lines.collect::<Vec<_>>().join("\n").trim().to_string()
+}
+
 /// The first line of a function's doc comment.
 pub(super) fn comment_line(comments: &[&str]) -> String {
-    let first = comments
-        .first()
-        .and_then(|comment| comment.lines().next())
-        .unwrap_or("");
-    first
-        .trim_start_matches('/')
-        .trim_start_matches('*')
-        .trim()
-        .to_string()
+    let text = comment_text(comments);
+    text.lines().next().unwrap_or("").to_string()
 }

@@ -91,9 +91,11 @@ impl Session {
     /// What can follow a dot: keys of a map, properties and methods, the language's methods.
     pub(super) fn members(&self, place: &Place, end: usize) -> Vec<Candidate> {
         let shape = self.shape_before(place.page, end);
+        let plain = |key: &&String| key.chars().all(|c| c.is_alphanumeric() || c == '_');
         let keys = shape
             .keys
             .iter()
+            .filter(plain)
             .map(|key| Candidate::of_field(key, &self.key_summary(shape.value.as_ref(), key)));
         let mut found: Vec<Candidate> = keys.collect();
         let registry = self.host().registry();

@@ -18,6 +18,8 @@ const DEPTH: usize = 8;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shape {
     pub id: Option<TypeId>,
+    /// Whether it may be of another type too.
+    pub or_other: bool,
     /// The keys of a map.
     pub keys: Vec<String>,
     /// The keys of an array's elements, where those are maps.
@@ -41,8 +43,8 @@ impl Shape {
         Self {
             id: Some(value.type_id()),
             keys,
-            inner_keys: Vec::new(),
             value: Some(value),
+            ..Self::default()
         }
     }
 
@@ -220,19 +222,18 @@ impl Session {
     }
 
     fn of_result(&self, function: &ScriptFn) -> Shape {
-        let names = || {
-            function
-                .fields
-                .iter()
-                .map(|(name, _)| name.to_string())
-                .collect()
+        let names = function.fields.iter().map(|(name, _)| name.to_string());
+        let names: Vec<String> = names.collect();
+        let types: Vec<&str> = function.result.split(" | ").collect();
+        let only = |kind| match types.contains(&kind) {
+            true => names.clone(),
+            false => Vec::new(),
         };
-        let id = self.type_named(function.result);
-        let map = id == Some(TypeId::of::<Map>());
         Shape {
-            id,
-            keys: if map { names() } else { Vec::new() },
-            inner_keys: if map { Vec::new() } else { names() },
+            id: types.first().and_then(|name| self.type_named(name)),
+            or_other: types.len() > 1,
+            keys: only("map"),
+            inner_keys: only("array"),
             value: None,
         }
     }

@@ -7,7 +7,8 @@ use rhai::Dynamic;
 use crate::diag::{Error, Result};
 use crate::fail;
 use crate::host::engine::SHOWN;
-use crate::host::{Call, Callback, Kind, ScriptFn, Topic, function, help, show};
+use crate::host::help::{self, Depth};
+use crate::host::{Call, Callback, Kind, ScriptFn, Topic, function, show};
 
 pub(super) const TOPIC: Topic = Topic {
     name: "basics",
@@ -18,10 +19,18 @@ pub(super) const TOPIC: Topic = Topic {
 
 fn functions() -> Vec<ScriptFn> {
     vec![
-        function("help", "Shows what a function, method, type or topic is for; without a name, what there is.")
+        function("help", "Shows what a function, method, type or topic is for, or where a word stands; without a name, what there is.")
             .optional("name", Kind::Any, "A name as a string, or the function itself.")
-            .example("help(\"elapsed\")", "elapsed() -> float\n  Seconds since the program started.\n\nExamples:\n  > elapsed() >= 0.0\n  true")
+            .example("help(\"elapsed\")", "elapsed() -> float\n  Seconds since the program started.\n\nExample:\n  > elapsed() >= 0.0\n  true")
             .run(show_help),
+        function("apropos", "Shows which functions, methods and options speak of a word.")
+            .param("word", Kind::Text, "The word, in any letter case.")
+            .example("apropos(\"seconds since\")", "  elapsed() -> float  Seconds since the program started.")
+            .run(|call| {
+                let text = help::apropos(call.host.registry(), &call.builtins(), &call.get::<String>("word")?)?;
+                call.host.print(text);
+                Ok(())
+            }),
         print(),
         function("args", "The script's arguments.")
             .returns("array")
@@ -90,8 +99,8 @@ fn show_help(call: &mut Call) -> Result<()> {
     let text = match name {
         None => help::overview(registry),
         Some(value) => match registry.type_of(&value) {
-            Some(entry) => help::about(registry, entry.name)?,
-            None => help::about(registry, &name_of(&value)?)?,
+            Some(entry) => help::about(registry, &[], entry.name, Depth::Full)?,
+            None => help::about(registry, &call.builtins(), &name_of(&value)?, Depth::Full)?,
         },
     };
     call.host.print(text);

@@ -122,7 +122,10 @@ fn functions() -> Vec<ScriptFn> {
             .param(name, kind, summary)
             .options(RENDER)
             .returns("map")
-            .details("mask is () if the template has no generation blocks.")
+            .fields(&[
+                ("ids", "The tokens."),
+                ("mask", "Which of them the assistant wrote; () if the template has no generation blocks."),
+            ])
             .example("load(\"embedded:student\").template().encode(\"hi\").ids.len() > 0", "true")
             .run(encode),
         method::<ChatTemplate>("show", "The tokens of a conversation; what the assistant wrote stands out.")

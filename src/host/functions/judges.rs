@@ -60,6 +60,16 @@ const JUDGE: &[Key] = &[
     .between(0.0, 1.0),
 ];
 
+/// The map that a comparison gives.
+const VERDICT: &[(&str, &str)] = &[
+    (
+        "p_first",
+        "The probability that the first is better; () if the judge abstains.",
+    ),
+    ("by_order", "The same, asked in either order."),
+    ("order_flip", "Whether the order turned the verdict."),
+];
+
 fn functions() -> Vec<ScriptFn> {
     vec![
         function("judge", "A judge that asks a model by the likelihood of labels.")
@@ -91,7 +101,7 @@ fn functions() -> Vec<ScriptFn> {
             .param("first", Kind::Text, "One answer.")
             .param("second", Kind::Text, "The other.")
             .returns("map")
-            .details("A map: p_first (() if it abstains), by_order, order_flip.")
+            .fields(VERDICT)
             .example("let j = judge(load(\"embedded:judge\")); j.compare(\"the soup was\", \" lovely .\", \" awful .\").p_first > 0.5", "true")
             .run(|call| {
                 let pair = Pair {
@@ -105,6 +115,7 @@ fn functions() -> Vec<ScriptFn> {
             .param("first", Kind::Array, "Samples as `generate` gives them.")
             .param("second", Kind::Array, "As many others.")
             .returns("array")
+            .fields(VERDICT)
             .example("let j = judge(load(\"embedded:judge\")); let a = [#{prompt: \"the soup was\", completion: \" lovely .\"}]; format(j.compare_all(a, a)[0].p_first, 3)", "\"0.500\"")
             .run(|call| {
                 let pairs = pairs(&call.get::<Vec<Map>>("first")?, &call.get::<Vec<Map>>("second")?)?;

@@ -93,13 +93,40 @@ const LOAD: &[Key] = &[
 
 /// What `generate` tells beyond its first sentence.
 pub(super) const GENERATE: &str = "\
-Each is a map: prompt, completion (text), prompt_ids, ids, logprobs, ended, finish, decoding. One prompt gives one map. \
-ids is what was sampled, with the end-of-sequence token or the tokens of a stop string; completion ends before them. \
-logprobs are those of the model itself at this temperature (greedy: at 1), before penalties, bias, constraint and truncation. \
-ended tells whether it came to an end of its own; finish tells how: eos, stop, complete (all that choices or regex allow), \
-length, unfinished. decoding tells what is kept of the past: states, explicit cache, increments or recompute. \
+Each is a map; one prompt gives one map. \
 The options are applied in the order of transformers: bias, penalties, choices or regex, temperature, top_k, top_p, min_p. \
 Ctrl-C keeps what came: it is the result of the cell.";
+
+/// The maps that `generate` gives.
+pub(super) const SAMPLE: &[(&str, &str)] = &[
+    ("prompt", "The text that was continued."),
+    (
+        "completion",
+        "The text that came; it ends before the end-of-sequence token or stop string.",
+    ),
+    ("prompt_ids", "The prompt's tokens."),
+    (
+        "ids",
+        "The tokens that were sampled, with the end-of-sequence token or those of a stop string.",
+    ),
+    (
+        "logprobs",
+        "Of the model itself at this temperature (greedy: at 1), before penalties, bias, constraint and truncation.",
+    ),
+    (
+        "top_logprobs",
+        "The likeliest tokens of each step, if asked for.",
+    ),
+    ("ended", "Whether it came to an end of its own."),
+    (
+        "finish",
+        "How: eos, stop, complete (all that choices or regex allow), length, unfinished.",
+    ),
+    (
+        "decoding",
+        "What is kept of the past: states, explicit cache, increments or recompute.",
+    ),
+];
 
 fn functions() -> Vec<ScriptFn> {
     vec![
@@ -147,8 +174,9 @@ fn functions() -> Vec<ScriptFn> {
             .param("prompts", PROMPTS, "A text or its token ids, or an array of such.")
             .options(SAMPLING)
             .options(WRITING)
-            .returns("array")
+            .returns("array | map")
             .details(GENERATE)
+            .fields(SAMPLE)
             .example("load(\"embedded:student\").generate(\"the soup\", #{temperature: 0.0, max_new_tokens: 1}).ids.len()", "1")
             .run(generate),
     ]

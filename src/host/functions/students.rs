@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rhai::{Dynamic, Map};
 
 use super::logits::Logits;
-use super::models::{GENERATE, Model, tell};
+use super::models::{GENERATE, Model, SAMPLE, tell};
 use super::samples::{PROMPTS, Prompts, from_rollouts, to_rollout};
 use super::sampling::{SAMPLING, sampling};
 use super::writing::{WRITING, write};
@@ -139,8 +139,9 @@ fn functions() -> Vec<ScriptFn> {
             .param("prompts", PROMPTS, "A text or its token ids, or an array of such.")
             .options(SAMPLING)
             .options(WRITING)
-            .returns("array")
+            .returns("array | map")
             .details(GENERATE)
+            .fields(SAMPLE)
             .example("student(load(\"embedded:student\"), #{rank: 1}).generate([\"the soup\"], #{max_new_tokens: 1}).len()", "1")
             .run(generate_samples),
         method::<Student>("kl", "Mean distance from the starting weights on samples of its own, in nats per token.")

@@ -109,12 +109,36 @@ fn functions() -> Vec<ScriptFn> {
             .run(|call| tables::by_op(&call.receiver::<TraceHandle>()?.trace)),
         method::<TraceHandle>("rows", "Each operation as a map, in the order of the run.")
             .returns("array")
-            .details("Keys: op, label, place (nested block and turn, or ()), start_ms, ms, own_ms (without nested blocks), allocated, live (bytes), min, max, mean, std, nan, inf, drift, and outputs: an array of maps of shape, dtype, drift and statistics.")
+            .fields(&[
+                ("op", "The operation."),
+                ("label", "Its name in the program."),
+                ("place", "The nested block and turn, or ()."),
+                ("start_ms", "When it began."),
+                ("ms", "How long it took."),
+                ("own_ms", "Without nested blocks."),
+                ("allocated", "Bytes."),
+                ("live", "Bytes in use after it."),
+                ("min", "The smallest value."),
+                ("max", "The largest."),
+                ("mean", "Their mean."),
+                ("std", "Their standard deviation."),
+                ("nan", "How many are NaN."),
+                ("inf", "How many are infinite."),
+                ("drift", "How far it is from f32, if asked for."),
+                ("outputs", "An array of maps of shape, dtype, drift and statistics."),
+            ])
             .example("let r = trace(load(\"embedded:student\"), [5, 6]).rows(); r[0].op", "\"shape\"")
             .run(|call| Ok(rows(&call.receiver::<TraceHandle>()?.trace))),
         method::<TraceHandle>("first_bad", "Where NaN or infinity first appears, or ().")
             .returns("map")
-            .details("Keys: text (a sentence), op, label, place, fp16 (whether only rounding to fp16 brings it about), inputs: an array of maps of parameter, name and statistics.")
+            .fields(&[
+                ("text", "A sentence."),
+                ("op", "The operation."),
+                ("label", "Its name in the program."),
+                ("place", "The nested block and turn, or ()."),
+                ("fp16", "Whether only rounding to fp16 brings it about."),
+                ("inputs", "An array of maps of parameter, name and statistics."),
+            ])
             .example("load(\"embedded:student\").trace(\"tea\").first_bad() == ()", "true")
             .run(|call| Ok(first_bad(&call.receiver::<TraceHandle>()?.trace))),
         method::<TraceHandle>("save", "Writes the trace in Chrome's format; Perfetto and chrome://tracing open it.")

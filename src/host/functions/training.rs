@@ -220,6 +220,7 @@ fn functions() -> Vec<ScriptFn> {
             .run(grpo),
         method::<Trainer>("step", "One step: its metrics, by TRL's names.")
             .returns("map")
+            .fields(METRICS)
             .example("let s = student(load(\"embedded:student\"), #{rank: 1}); sft(s, [\"the soup was good .\"], #{batch: 1}).step().num_tokens", "5.0")
             .run(|call| {
                 let trainer = call.receiver::<Trainer>()?;
@@ -229,10 +230,59 @@ fn functions() -> Vec<ScriptFn> {
             .param("steps", Kind::Int, "How many.")
             .options(RUN)
             .returns("array")
+            .fields(METRICS)
             .example("let s = student(load(\"embedded:student\"), #{rank: 1}); sft(s, [\"the soup was good .\"], #{batch: 1}).run(2).len()", "2")
             .run(run),
     ]
 }
+
+/// What a step tells; by the method of training some of it.
+const METRICS: &[(&str, &str)] = &[
+    ("loss", "What the step made smaller."),
+    ("learning_rate", "Of this step."),
+    ("grad_norm", "The length of the gradient."),
+    ("num_tokens", "Tokens of the step."),
+    ("perplexity", "Of sft: exp of the loss."),
+    ("epoch", "Of sft: passes over the examples so far."),
+    ("reward", "Of grpo: the mean reward."),
+    (
+        "reward_std",
+        "Of grpo: the mean deviation inside of a group.",
+    ),
+    (
+        "frac_reward_zero_std",
+        "Of grpo: the share of groups whose rewards are all the same.",
+    ),
+    ("rewards/missing", "Of grpo: samples without a verdict."),
+    ("kl", "Of grpo: the distance from the starting weights."),
+    ("entropy", "Of grpo: the mean entropy of the next token."),
+    (
+        "clip_ratio/low_mean",
+        "Of grpo: the share of tokens clipped below.",
+    ),
+    ("clip_ratio/high_mean", "Of grpo: the share clipped above."),
+    (
+        "clip_ratio/region_mean",
+        "Of grpo: the share clipped at all.",
+    ),
+    (
+        "completions/mean_length",
+        "Of grpo: tokens of a completion.",
+    ),
+    ("completions/max_length", "Of grpo: tokens of the longest."),
+    (
+        "completions/clipped_ratio",
+        "Of grpo: the share that reached the limit.",
+    ),
+    (
+        "sampling/sampling_logp_difference/mean",
+        "Of grpo: how far the sampler's log-probabilities are from the trainer's.",
+    ),
+    (
+        "sampling/sampling_logp_difference/max",
+        "Of grpo: the farthest.",
+    ),
+];
 
 const REWARD: Kind = Kind::Either(&[Kind::object::<Judge>(), Kind::Function]);
 

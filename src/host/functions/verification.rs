@@ -90,7 +90,21 @@ fn functions() -> Vec<ScriptFn> {
             .run(|call| -> Result<Table> { call.receiver::<Verification>()?.0.table() }),
         method::<Verification>("data", "The measures as a map.")
             .returns("map")
-            .details("a, b, rows, positions, delta_max, delta_mean, scale (the largest |logit| of a), kl_mean, kl_max (nats), worst (row and position of kl_max), agreement (a share), perplexity_a, perplexity_b.")
+            .fields(&[
+                ("a", "The first model's name."),
+                ("b", "The second's."),
+                ("rows", "Rows compared."),
+                ("positions", "Positions in them."),
+                ("delta_max", "The largest difference of logits."),
+                ("delta_mean", "The mean difference."),
+                ("scale", "The largest |logit| of a."),
+                ("kl_mean", "Mean KL(a ‖ b) in nats."),
+                ("kl_max", "The largest KL in nats."),
+                ("worst", "Row and position of kl_max."),
+                ("agreement", "The share of positions where both find the same token likeliest."),
+                ("perplexity_a", "Of the first model."),
+                ("perplexity_b", "Of the second."),
+            ])
             .example("let m = load(\"embedded:student\"); verify(m, m, #{text: \"the soup was good\"}).data().delta_max", "0.0")
             .run(|call| -> Result<Dynamic> {
                 let found = call.receiver::<Verification>()?.0;

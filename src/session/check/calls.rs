@@ -118,7 +118,8 @@ impl Check<'_> {
         if dot == 0 {
             return None;
         }
-        self.session.shape_before(page, index - dot).id
+        let shape = self.session.shape_before(page, index - dot);
+        shape.id.filter(|_| !shape.or_other)
     }
 
     fn module_call(&mut self, alias: &str, call: &FnCallExpr, at: Position, page: Page) {

@@ -15,6 +15,8 @@ pub(super) enum Input<'a> {
 pub(super) enum Call<'a> {
     /// `name?`
     Inspect(&'a str),
+    /// `name??`
+    InspectFully(&'a str),
     /// `%name?`
     About(&'a str),
     /// `help` as a word
@@ -56,7 +58,9 @@ pub(super) fn parse(text: &str) -> Input<'_> {
         _ => {}
     }
     let name = first.strip_suffix('?').or_else(|| first.strip_prefix('?'));
+    let fully = first.starts_with("??") || first.ends_with("??");
     match name.map(|name| name.trim_matches('?').trim()) {
+        Some(name) if is_path(name) && fully => Input::Magic(Call::InspectFully(name), rest),
         Some(name) if is_path(name) => Input::Magic(Call::Inspect(name), rest),
         _ => Input::Code(text),
     }
@@ -166,7 +170,7 @@ mod tests {
         check("!ls -l", "sh ls -l");
         check("!!ls -l\n1", "lines ls -l / 1");
         check("load?", "tell load");
-        check("Stream.below??", "tell Stream.below");
+        check("Stream.below??", "tell all of Stream.below");
         check("?load", "tell load");
         check("a ? b", "code a ? b");
         check("exit", "quit()");
@@ -176,6 +180,7 @@ mod tests {
     fn told(call: &Call) -> String {
         match call {
             Call::Inspect(name) => format!("tell {name}"),
+            Call::InspectFully(name) => format!("tell all of {name}"),
             Call::About(name) => format!("about {name}"),
             Call::Help => "help".into(),
             Call::Shell(command) => format!("sh {command}"),

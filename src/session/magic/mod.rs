@@ -149,6 +149,7 @@ impl Session {
     fn magic(&mut self, call: &Call) -> Result<Reply> {
         match call {
             Call::Inspect(name) => return Ok(Reply::page(self.inspect(name)?)),
+            Call::InspectFully(name) => return Ok(Reply::page(self.inspect_fully(name)?)),
             Call::About(name) => return Ok(Reply::page(about(named(name)?))),
             Call::Help => return Ok(Reply::page(help::overview(self.host.registry()))),
             Call::Shell(command) => shell::run(self, command)?,
@@ -176,7 +177,7 @@ fn list(session: &mut Session, _: &Args) -> Result<Reply> {
     }
     text += "  !command                         Runs a command of the system.\n";
     text += "  let lines = !command             Keeps the lines that it writes.\n";
-    text += "  name?                            Tells about a name; %name? about a magic.";
+    text += "  name?                            Tells about a name; name?? all of it; %name? about a magic.";
     session.host.print(text);
     Ok(Reply::nothing())
 }

@@ -108,6 +108,13 @@ fn members() {
                 "load(\"x\").forward(\"y\").to^",
                 &["top(k?: int, #{..}) -> Table"],
             ),
+            ("grpo(1, 2, 3).step().rew^", &["reward", "reward_std"]),
+            (
+                "let h = grpo(1, 2, 3).run(5); h.map(|m| m.rewar^",
+                &["reward", "reward_std"],
+            ),
+            ("load(\"x\").generate(\"y\").compl^", &["completion"]),
+            ("load(\"x\").generate([\"y\"])[0].compl^", &["completion"]),
             ("load(\"x\").name.to_up^", &["to_upper() -> string"]),
         ],
     );
@@ -246,15 +253,19 @@ fn names_are_told_about() {
     };
     check("stream", &["stream: Stream", "below(n: int)"]);
     check("stream.below", &["Stream.below(n: int) -> int"]);
-    check(
-        "double",
-        &[
-            "defined in In [4]",
-            "Doubles.",
-            "fn double(amount, times) { amount * times }",
-        ],
-    );
+    check("double", &["defined in In [4]", "Doubles."]);
     check("list.push", &["push(", "array"]);
+    let source = "fn double(amount, times) { amount * times }";
+    assert!(!bench.session.inspect("double").unwrap().contains(source));
+    assert!(
+        bench
+            .session
+            .inspect_fully("double")
+            .unwrap()
+            .contains(source)
+    );
+    check("push", &["push("]);
+    check("perplexities", &["it is spoken of in", "Model.quantize"]);
     check("random", &["random() -> float", "Topic random"]);
     check("Stream", &["A reproducible random stream."]);
     check("randm", &["unknown name", "did you mean \"random\"?"]);

@@ -14,15 +14,15 @@ mod errors;
 mod state;
 mod table;
 
-struct Bench {
-    session: Session,
+pub(super) struct Bench {
+    pub(super) session: Session,
     recorder: Arc<Recorder>,
     /// Where relative paths start; goes away with the bench.
     _folder: tempfile::TempDir,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with_args(&[])
     }
 

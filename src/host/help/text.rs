@@ -1,0 +1,123 @@
+//! Help as plain text.
+
+use std::fmt::Write as _;
+
+use super::{Depth, Found};
+use crate::host::builtins::Builtin;
+use crate::host::function::ScriptFn;
+use crate::host::options::Key;
+
+/// The help of one function.
+pub(super) fn function(function: &ScriptFn, depth: Depth) -> String {
+    let full = depth == Depth::Full;
+    let mut text = format!("{}\n  {}", function.signature(), function.summary);
+    if full && !function.details.is_empty() {
+        let _ = write!(text, "\n\n  {}", function.details.replace('\n', "\n  "));
+    }
+    let params = function
+        .params
+        .iter()
+        .map(|p| (p.name, p.summary.to_string()));
+    text += &section("Parameters", params.collect());
+    let keys = function.keys.iter().map(|key| (key.name, option(key)));
+    text += &section("Options", keys.collect());
+    let fields = function
+        .fields
+        .iter()
+        .map(|(name, summary)| (*name, summary.to_string()));
+    let of = if function.result == "array" {
+        "Each result"
+    } else {
+        "The result"
+    };
+    text += &section(of, fields.collect());
+    let most = if full { usize::MAX } else { 1 };
+    if !function.examples.is_empty() {
+        text.push_str(if function.examples.len().min(most) == 1 {
+            "\n\nExample:"
+        } else {
+            "\n\nExamples:"
+        });
+    }
+    for example in function.examples.iter().take(most) {
+        let _ = write!(text, "\n  > {}", example.code.replace('\n', "\n  > "));
+        if !example.shows.is_empty() {
+            let _ = write!(text, "\n  {}", example.shows.replace('\n', "\n  "));
+        }
+    }
+    if !full && (function.examples.len() > 1 || !function.details.is_empty()) {
+        let _ = write!(text, "\n\n{}?? tells more.", function.name);
+    }
+    text
+}
+
+/// The sentence of an option with its kind and default.
+pub(super) fn option(key: &Key) -> String {
+    match key.default_text() {
+        text if text.is_empty() => format!("{} ({}, required)", key.summary, key.kind.name()),
+        text if text == "()" => format!("{} ({})", key.summary, key.kind.name()),
+        text => format!("{} ({}, default {text})", key.summary, key.kind.name()),
+    }
+}
+
+fn section(title: &str, rows: Vec<(&str, String)>) -> String {
+    let Some(width) = rows.iter().map(|(name, _)| name.len()).max() else {
+        return String::new();
+    };
+    let lines = rows
+        .iter()
+        .map(|(name, summary)| format!("\n  {name:<width$}  {summary}"));
+    format!("\n\n{title}:{}", lines.collect::<String>())
+}
+
+/// A function of the language.
+pub(crate) fn builtin(builtin: &Builtin) -> String {
+    format!(
+        "{}\n  {}",
+        builtin.signature,
+        builtin.text.replace('\n', "\n  ")
+    )
+}
+
+/// Signatures and sentences, a line each.
+pub(super) fn list(functions: &[&ScriptFn]) -> String {
+    rows(
+        functions
+            .iter()
+            .map(|f| (f.signature(), f.summary))
+            .collect(),
+    )
+}
+
+pub(super) fn found(found: &[Found]) -> String {
+    rows(
+        found
+            .iter()
+            .map(|f| (f.signature.clone(), f.summary.as_str()))
+            .collect(),
+    )
+}
+
+fn rows(rows: Vec<(String, &str)>) -> String {
+    let widest = rows.iter().map(|(signature, _)| signature.len()).max();
+    let width = widest.unwrap_or(0).min(48);
+    let lines = rows
+        .iter()
+        .map(|(signature, summary)| format!("\n  {signature:<width$}  {summary}"));
+    lines.collect::<String>().replace("  \n", "\n")
+}
+
+/// Lines of at most `width` columns, each `indent` deep.
+pub(super) fn wrapped(text: &str, indent: usize, width: usize) -> String {
+    let mut lines = String::new();
+    let mut line = " ".repeat(indent);
+    for word in text.split(' ') {
+        if line.len() + 1 + word.len() > width && !line.trim().is_empty() {
+            let _ = writeln!(lines, "{}", line.trim_end());
+            line = " ".repeat(indent);
+        }
+        line += &format!("{word} ");
+    }
+    let _ = writeln!(lines, "{}", line.trim_end());
+    lines
+}
