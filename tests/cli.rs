@@ -307,3 +307,32 @@ fn our_scripts_are_in_order() {
     assert!(args.len() > 4);
     check(&args, "", 0, "", &[]);
 }
+
+#[test]
+fn the_manual_and_the_definitions_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (manual, definitions) = (at("manual"), at("definitions"));
+    check(
+        &["docs", "-o", &manual],
+        "",
+        0,
+        &format!("{manual}/index.html\n"),
+        &[],
+    );
+    let page = std::fs::read_to_string(format!("{manual}/models.html")).unwrap();
+    assert!(page.contains("<section class=entry id=\"load\">"), "{page}");
+    let output = run(&["definitions", "-o", &definitions], "");
+    assert_eq!(output.status.code(), Some(0));
+    let text = std::fs::read_to_string(format!("{definitions}/rlaif-repl.d.rhai")).unwrap();
+    assert!(
+        text.contains("fn load(path: String, options: Map) -> Model;"),
+        "{text}"
+    );
+    let told = run(&["reference", "load"], "").stdout;
+    assert!(
+        String::from_utf8(told)
+            .unwrap()
+            .starts_with("load(path: path, #{..}) -> Model\n")
+    );
+}
