@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!  9  cli
-//!  8  repl    kernel
+//!  8  repl    kernel    lsp
 //!  7  session
 //!  6  host
 //!  5  train
@@ -49,6 +49,7 @@ pub mod host;
 pub mod session;
 
 pub mod kernel;
+pub mod lsp;
 pub mod repl;
 
 pub mod cli;

@@ -18,6 +18,7 @@ mod git;
 mod inspect;
 mod interrupts;
 mod kernel;
+mod lsp;
 mod predict;
 mod quantize;
 mod reference;
@@ -109,6 +110,8 @@ enum Command {
     Quantize(quantize::Args),
     /// Install and run the Jupyter kernel.
     Kernel(kernel::Args),
+    /// Serve editors: diagnostics, completion, help.
+    Lsp(lsp::Args),
     /// Tell how far one language model is from another, on a text.
     Verify(verify::Args),
 }
@@ -150,6 +153,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Command::Convert(args) => convert::run(&args),
             Command::Quantize(args) => quantize::run(&args),
             Command::Kernel(args) => kernel::run(args),
+            Command::Lsp(args) => lsp::run(&args),
             Command::Verify(args) => verify::run(&args),
         };
     }

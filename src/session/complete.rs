@@ -10,6 +10,7 @@ use super::cursor::{InMap, OpenCall, open_call};
 use super::lexer::{Kind as Piece, lex};
 use super::matching::Fit;
 use super::outline::outline;
+use super::place::Source;
 use super::shape::Page;
 use crate::host::function::ScriptFn;
 use crate::host::{Key, Kind};
@@ -25,7 +26,7 @@ pub struct Completions {
 pub(super) struct Place<'a> {
     pub page: Page<'a>,
     /// The text on both sides of the cursor.
-    pub whole: &'a str,
+    pub source: Source<'a>,
     /// The name that is being typed, or the part of a string before the cursor.
     pub typed: &'a str,
     /// The byte where it starts.
@@ -36,9 +37,19 @@ impl Session {
     /// What could stand at byte `at` of the text.
     pub fn complete(&self, whole: &str, at: usize) -> Completions {
         let text = whole.get(..at).unwrap_or(whole);
-        if let Some(completions) = self.complete_magic(text) {
-            return completions;
-        }
+        let magic = self.complete_magic(text);
+        magic.unwrap_or_else(|| {
+            let source = Source {
+                file: None,
+                text: whole,
+            };
+            self.complete_script(source, at)
+        })
+    }
+
+    /// What could stand at byte `at` of a script.
+    pub fn complete_script(&self, source: Source, at: usize) -> Completions {
+        let text = source.text.get(..at).unwrap_or(source.text);
         let last = lex(text).last().copied();
         if last.is_some_and(|token| token.kind == Piece::Comment) {
             return Completions::default();
@@ -59,7 +70,7 @@ impl Session {
                 outline: &outline,
                 sure: false,
             },
-            whole,
+            source,
             typed: &text[start..],
             start,
         };

@@ -19,6 +19,7 @@ mod names;
 mod outline;
 mod panics;
 mod params;
+mod place;
 mod quoted;
 mod reply;
 mod shape;
@@ -42,6 +43,7 @@ pub use magic::{MAGICS, Magic};
 pub use manual::Page;
 pub use panics::{catch as catch_panics, silence as silence_panics};
 pub use params::{Param, Params};
+pub use place::{Definition, Signature, Source, Symbol, Told, symbols};
 pub use reply::{Outcome, Reply};
 
 use crate::diag::{Error, Result};

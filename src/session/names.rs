@@ -78,7 +78,7 @@ impl Session {
 
     /// Functions of the text itself and of earlier cells.
     fn script_functions(&self, place: &Place) -> Vec<Candidate> {
-        let (outline, _) = outline(place.whole);
+        let (outline, _) = outline(place.source.text);
         let mut found: Vec<Candidate> = outline.functions.iter().map(of_text).collect();
         let earlier = self.functions().iter_functions();
         let earlier = earlier.filter(|f| !f.name.starts_with("anon$"));
@@ -125,7 +125,7 @@ impl Session {
     pub(super) fn module_members(&self, place: &Place, alias: &str) -> Vec<Candidate> {
         let imports = &place.page.outline.imports;
         if let Some(import) = imports.iter().rev().find(|import| import.alias == alias)
-            && let Some((_, text)) = self.module_text(None, import.path)
+            && let Some((_, text)) = self.module_text(place.source.file, import.path)
         {
             return of_module(&text);
         }

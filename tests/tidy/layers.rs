@@ -64,6 +64,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("session", &["host", "report", "runs", "numeric", "diag"]),
     ("repl", &["session", "host", "report", "diag"]),
     ("kernel", &["session", "host", "report", "files", "diag"]),
+    ("lsp", &["session", "host", "diag"]),
     ("cli", &[BELOW]),
 ];
 
@@ -98,6 +99,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("icy_sixel", &["report"]),
     ("jupyter_protocol", &["kernel"]),
     ("jupyter_zmq_client", &["kernel"]),
+    ("lsp_server", &["lsp"]),
+    ("lsp_types", &["lsp"]),
     ("memmap2", &["weights", "package"]),
     ("objc2", &["engine/apple", "engine/device"]),
     ("objc2_core_ml", &["engine/apple"]),

@@ -16,6 +16,7 @@ mod judges;
 mod likelihood;
 mod logits;
 mod making;
+mod metrics;
 mod models;
 mod plots;
 mod progress;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rhai::{Dynamic, Map};
 
 use super::judges::{Judge, text_of};
+use super::metrics::METRICS;
 use super::models::tell;
 use super::runs::RunHandle;
 use super::sampling::{STOP, stop};
@@ -235,54 +236,6 @@ fn functions() -> Vec<ScriptFn> {
             .run(run),
     ]
 }
-
-/// What a step tells; by the method of training some of it.
-const METRICS: &[(&str, &str)] = &[
-    ("loss", "What the step made smaller."),
-    ("learning_rate", "Of this step."),
-    ("grad_norm", "The length of the gradient."),
-    ("num_tokens", "Tokens of the step."),
-    ("perplexity", "Of sft: exp of the loss."),
-    ("epoch", "Of sft: passes over the examples so far."),
-    ("reward", "Of grpo: the mean reward."),
-    (
-        "reward_std",
-        "Of grpo: the mean deviation inside of a group.",
-    ),
-    (
-        "frac_reward_zero_std",
-        "Of grpo: the share of groups whose rewards are all the same.",
-    ),
-    ("rewards/missing", "Of grpo: samples without a verdict."),
-    ("kl", "Of grpo: the distance from the starting weights."),
-    ("entropy", "Of grpo: the mean entropy of the next token."),
-    (
-        "clip_ratio/low_mean",
-        "Of grpo: the share of tokens clipped below.",
-    ),
-    ("clip_ratio/high_mean", "Of grpo: the share clipped above."),
-    (
-        "clip_ratio/region_mean",
-        "Of grpo: the share clipped at all.",
-    ),
-    (
-        "completions/mean_length",
-        "Of grpo: tokens of a completion.",
-    ),
-    ("completions/max_length", "Of grpo: tokens of the longest."),
-    (
-        "completions/clipped_ratio",
-        "Of grpo: the share that reached the limit.",
-    ),
-    (
-        "sampling/sampling_logp_difference/mean",
-        "Of grpo: how far the sampler's log-probabilities are from the trainer's.",
-    ),
-    (
-        "sampling/sampling_logp_difference/max",
-        "Of grpo: the farthest.",
-    ),
-];
 
 const REWARD: Kind = Kind::Either(&[Kind::object::<Judge>(), Kind::Function]);
 

@@ -67,5 +67,5 @@ fn rank(word: &str, name: &str, texts: &[&str]) -> Option<u8> {
         return Some(1);
     }
     let stands = |text: &&str| text.to_lowercase().contains(word);
-    texts.iter().any(|text| stands(text)).then_some(2)
+    texts.iter().any(stands).then_some(2)
 }

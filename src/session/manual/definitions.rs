@@ -4,7 +4,7 @@ use rhai::Engine;
 
 use super::Page;
 use crate::host::function::{Form, ScriptFn};
-use crate::host::{Kind, Registry, help};
+use crate::host::{Key, Kind, Registry, help};
 
 /// The engine's files for the language, and ours.
 pub(super) fn all(registry: &Registry) -> Vec<Page> {
@@ -74,6 +74,33 @@ fn param(function: &ScriptFn, at: usize, count: usize) -> String {
     }
 }
 
+/// Everything known of a function, as Markdown.
+pub(crate) fn markdown(function: &ScriptFn) -> String {
+    format!(
+        "```rhai\n{}\n```\n\n{}",
+        function.signature(),
+        full(function).join("\n")
+    )
+}
+
+/// What is known of the key of an option map, as Markdown.
+pub(crate) fn markdown_of_key(key: &Key) -> String {
+    format!(
+        "```rhai\n{}: {}\n```\n\n{}",
+        key.name,
+        kind_and_default(key),
+        key.summary
+    )
+}
+
+fn kind_and_default(key: &Key) -> String {
+    match key.default_text() {
+        text if text.is_empty() => format!("{}, required", key.kind.name()),
+        text if text == "()" => key.kind.name(),
+        text => format!("{}, default {text}", key.kind.name()),
+    }
+}
+
 /// Everything known of a function, in paragraphs.
 fn full(function: &ScriptFn) -> Vec<String> {
     let mut blocks = vec![function.summary.to_string()];
@@ -85,18 +112,8 @@ fn full(function: &ScriptFn) -> Vec<String> {
         .iter()
         .map(|p| (p.name, p.kind.name(), p.summary));
     blocks.extend(list("Parameters", params));
-    let keys = function.keys.iter().map(|key| {
-        let default = match key.default_text() {
-            text if text.is_empty() => ", required".to_string(),
-            text if text == "()" => String::new(),
-            text => format!(", default {text}"),
-        };
-        (
-            key.name,
-            format!("{}{default}", key.kind.name()),
-            key.summary,
-        )
-    });
+    let keys = function.keys.iter();
+    let keys = keys.map(|key| (key.name, kind_and_default(key), key.summary));
     blocks.extend(list("Options", keys));
     let fields = function.fields.iter();
     blocks.extend(list(

@@ -5,6 +5,8 @@ mod definitions;
 mod html;
 mod pages;
 
+pub(super) use definitions::{markdown, markdown_of_key};
+
 use super::{MAGICS, Session};
 
 /// A file of the manual.

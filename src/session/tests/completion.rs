@@ -146,8 +146,8 @@ fn options() {
                 &["palette4", "palette6", "palette8"],
             ),
             (
-                "load(\"x\").quantize(\"q\", #{sche^",
-                &["scheme: \"int8\" | \"int4\" | \"mixed\" | \"palette\" | \"sparse\" = \"int8\""],
+                "load(\"x\").quantize(\"q\", #{min_e^",
+                &["min_elements: int = 2048"],
             ),
         ],
     );
