@@ -10,7 +10,7 @@ use rlaif_repl::engine::portable::batch::Lane;
 use rlaif_repl::engine::portable::{Bound, Options, Portable, Precision, Value};
 use rlaif_repl::engine::{Engine, Features};
 use rlaif_repl::generate::NextLogits;
-use rlaif_repl::host::{Event, Nobody, Provenance, Recorder, Setup, StillClock};
+use rlaif_repl::host::{Event, Limits, Nobody, Provenance, Recorder, Setup, StillClock};
 use rlaif_repl::mil::text;
 use rlaif_repl::models::{CoreMLModelWrapper, LoadOptions, StudentModel, Trainable, embedded};
 use rlaif_repl::numeric::{Array, DType, Rng};
@@ -206,6 +206,7 @@ fn a_model_that_needs_its_rows_apart_says_so_once() {
         interrupt: Arc::default(),
         clock: Arc::new(StillClock),
         provenance: Provenance::default(),
+        limits: Limits::default(),
         hub: None,
     });
     let code = "let m = load(\"noise.mlpackage\"); \

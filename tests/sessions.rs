@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use rlaif_repl::host::{Event, Nobody, Provenance, Recorder, Setup, StillClock};
+use rlaif_repl::host::{Event, Limits, Nobody, Provenance, Recorder, Setup, StillClock};
 use rlaif_repl::report::Terminal;
 use rlaif_repl::session::Session;
 
@@ -48,6 +48,7 @@ fn played(document: &str, folder: &Path) -> String {
         interrupt: Arc::new(AtomicBool::new(false)),
         clock: Arc::new(StillClock),
         provenance: Provenance::default(),
+        limits: Limits::default(),
         hub: None,
     });
     let mut text = String::new();

@@ -4,10 +4,14 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::interrupts;
+use super::{interrupts, statement};
 use crate::diag::{Context as _, Result};
+use crate::host::Recorder;
 use crate::repl::Terminal;
 use crate::session::{Checker, Completeness, Outcome, Problem, Session, lexer};
+
+/// The exit code at the end of the time or the operations that were allowed, as of `timeout`.
+const LIMIT_CODE: u8 = 124;
 
 /// What to run.
 pub(super) enum Task {
@@ -16,63 +20,78 @@ pub(super) enum Task {
     Input,
 }
 
+/// Where what runs is told.
+pub(super) enum Out<'a> {
+    Terminal(&'a Terminal),
+    /// One object a statement; the recorder has what it showed.
+    Json(&'a Recorder),
+}
+
 /// Runs the task; the first failure ends it.
-pub(super) fn run(session: &mut Session, terminal: &Terminal, task: Task) -> Result<ExitCode> {
+pub(super) fn run(session: &mut Session, out: &Out, task: Task) -> Result<ExitCode> {
     match task {
         Task::File(path) => {
             let params = session.params_of(&path)?;
             if session.host().args().iter().any(|arg| arg == "--help") && !params.open {
-                terminal.line(&params.help());
+                println!("{}", params.help());
                 return Ok(ExitCode::SUCCESS);
             }
             params.check(session.host().args())?;
             let outcome = session.run_file(&path)?;
-            Ok(report(terminal, &outcome))
+            tell(session, out, "", &outcome, false);
+            Ok(exit_code(&outcome))
         }
         Task::Code(code) => {
             let outcome = session.eval_named("-e", &code);
-            Ok(show(session, terminal, &code, &outcome))
+            tell(session, out, &code, &outcome, !lexer::ends_quietly(&code));
+            Ok(exit_code(&outcome))
         }
         Task::Input => {
             let mut code = String::new();
             std::io::stdin()
                 .read_to_string(&mut code)
                 .context("can't read the standard input")?;
-            Ok(input(session, terminal, &code))
+            Ok(input(session, out, &code))
         }
     }
 }
 
-/// The exit code of an outcome; its failure is told on the standard error.
-fn report(terminal: &Terminal, outcome: &Outcome) -> ExitCode {
+fn exit_code(outcome: &Outcome) -> ExitCode {
     if let Some(code) = outcome.exit {
         return ExitCode::from(code.clamp(0, 255) as u8);
     }
-    let Some(problem) = &outcome.problem else {
-        return ExitCode::SUCCESS;
-    };
-    terminal.message(&problem.render(terminal.colour_errors()));
-    match problem.problem {
-        Problem::Interrupted => ExitCode::from(interrupts::CODE),
-        _ => ExitCode::FAILURE,
+    match outcome.problem.as_ref().map(|problem| problem.problem) {
+        None => ExitCode::SUCCESS,
+        Some(Problem::Interrupted) => ExitCode::from(interrupts::CODE),
+        Some(Problem::Limit) => ExitCode::from(LIMIT_CODE),
+        Some(_) => ExitCode::FAILURE,
     }
 }
 
-fn show(session: &Session, terminal: &Terminal, code: &str, outcome: &Outcome) -> ExitCode {
-    let quiet = lexer::ends_quietly(code);
-    if !quiet && let Some(display) = session.show(&outcome.value, terminal.width()) {
+/// Tells of a statement's failure on the standard error, and of its value if it is `shown`; or all of it as JSON.
+fn tell(session: &Session, out: &Out, code: &str, outcome: &Outcome, shown: bool) {
+    let terminal = match out {
+        Out::Terminal(terminal) => terminal,
+        Out::Json(recorder) => {
+            let told = statement::to_json(session, recorder, code, outcome, shown);
+            return println!("{told}");
+        }
+    };
+    if shown && let Some(display) = session.show(&outcome.value, terminal.width()) {
         terminal.display(&display);
     }
-    report(terminal, outcome)
+    if let Some(problem) = outcome.problem.as_ref().filter(|_| outcome.exit.is_none()) {
+        terminal.message(&problem.render(terminal.colour_errors()));
+    }
 }
 
 /// Runs piped code statement by statement, so that values show as they come.
-fn input(session: &mut Session, terminal: &Terminal, code: &str) -> ExitCode {
+fn input(session: &mut Session, out: &Out, code: &str) -> ExitCode {
     for piece in pieces(code) {
         let outcome = session.eval_named("stdin", &piece);
-        let exit = show(session, terminal, &piece, &outcome);
+        tell(session, out, &piece, &outcome, !lexer::ends_quietly(&piece));
         if !outcome.is_ok() {
-            return exit;
+            return exit_code(&outcome);
         }
     }
     ExitCode::SUCCESS

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::limits::Bounds;
 use super::{Stopwatch, fetch, git};
 use crate::diag::{Error, Result};
 use crate::host::{Provenance, Setup};
@@ -59,6 +60,9 @@ struct Run {
     /// Seed of everything random.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+
+    #[command(flatten)]
+    bounds: Bounds,
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode> {
@@ -188,6 +192,7 @@ fn serve(args: Run) -> Result<ExitCode> {
                 script: None,
                 git: Some(git::commit),
             },
+            limits: args.bounds.into(),
             hub: fetch::settings(),
         })
     })?;

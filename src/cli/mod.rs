@@ -18,11 +18,13 @@ mod git;
 mod inspect;
 mod interrupts;
 mod kernel;
+mod limits;
 mod lsp;
 mod predict;
 mod quantize;
 mod reference;
 mod serve;
+mod statement;
 mod verify;
 
 use std::ffi::OsString;
@@ -35,7 +37,7 @@ use std::time::{Duration, Instant};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::diag::{Error, Result};
-use crate::host::{Clock, Nobody, Provenance, Setup};
+use crate::host::{Clock, Nobody, Provenance, Recorder, Setup};
 use crate::repl::{self, Terminal};
 use crate::session::{self, Session};
 use interrupts::Interrupts;
@@ -44,7 +46,7 @@ use interrupts::Interrupts;
 const STACK: usize = 256 << 20;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 the script failed; 2 wrong usage; 130 interrupted; n after exit(n) in the script.
+Exit codes: 0 done; 1 the script failed; 2 wrong usage; 124 a limit is reached; 130 interrupted; n after exit(n) in the script.
 Without a script the prompt opens; if the input is a pipe or a file, it is read and run as a script.";
 
 /// A REPL and scripting host for RLAIF on Core ML language models.
@@ -81,6 +83,13 @@ struct Cli {
     /// Seed of everything random.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+
+    /// Print one JSON object a statement: what it showed, its value, its error.
+    #[arg(long, conflicts_with_all = ["interactive", "check"])]
+    json: bool,
+
+    #[command(flatten)]
+    bounds: limits::Bounds,
 }
 
 /// One file of `cli/` each: `Args` from clap, and `run(args) -> Result<ExitCode>`.
@@ -164,11 +173,15 @@ fn run(cli: Cli) -> Result<ExitCode> {
             && cli.code.is_none()
             && std::io::stdin().is_terminal());
     let terminal = Arc::new(Terminal::new());
+    let recorder = Arc::new(Recorder::default());
     let mut session = Session::new(Setup {
         base: std::env::current_dir()?,
         seed: cli.seed,
         args: cli.args,
-        sink: terminal.clone(),
+        sink: match cli.json {
+            true => recorder.clone(),
+            false => terminal.clone(),
+        },
         front: match prompt {
             true => terminal.clone(),
             false => Arc::new(Nobody),
@@ -179,6 +192,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             script: cli.script.clone().filter(|path| path.as_os_str() != "-"),
             git: Some(git::commit),
         },
+        limits: cli.bounds.into(),
         hub: fetch::settings(),
     });
     if cli.check {
@@ -193,8 +207,12 @@ fn run(cli: Cli) -> Result<ExitCode> {
         (None, None) if prompt => None,
         (None, None) => Some(batch::Task::Input),
     };
+    let out = match cli.json {
+        true => batch::Out::Json(&recorder),
+        false => batch::Out::Terminal(&terminal),
+    };
     let code = match task {
-        Some(task) => batch::run(&mut session, &terminal, task)?,
+        Some(task) => batch::run(&mut session, &out, task)?,
         None => ExitCode::SUCCESS,
     };
     if !prompt {

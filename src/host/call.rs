@@ -127,6 +127,7 @@ fn run(
             return Err(mismatch("parameter", param.name, &param.kind, value)
                 .or_hint(format!("it is called as {}", function.signature())));
         }
+        param.kind.permit(value, host)?;
     }
     let mut call = Call {
         host,

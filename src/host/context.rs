@@ -9,6 +9,7 @@ use std::time::Duration;
 use rhai::{Dynamic, EvalAltResult};
 
 use super::front::{Front, Nobody};
+use super::limits::{Alarm, Limits};
 use super::progress::Progress;
 use super::provenance::{OpenRuns, Provenance};
 use super::registry::Registry;
@@ -58,6 +59,7 @@ pub struct Setup {
     pub interrupt: Arc<AtomicBool>,
     pub clock: Arc<dyn Clock>,
     pub provenance: Provenance,
+    pub limits: Limits,
     /// The Hugging Face hub, if there is a place for what comes from it.
     pub hub: Option<hub::Settings>,
 }
@@ -74,6 +76,7 @@ impl Setup {
             interrupt: Arc::new(AtomicBool::new(false)),
             clock: Arc::new(StillClock),
             provenance: Provenance::default(),
+            limits: Limits::default(),
             hub: None,
         }
     }
@@ -95,6 +98,7 @@ struct Inner {
     exit: Mutex<Option<i32>>,
     read: Mutex<Vec<PathBuf>>,
     provenance: Provenance,
+    limits: Limits,
     hub: Option<hub::Settings>,
     runs: OpenRuns,
     progress: AtomicU64,
@@ -129,7 +133,11 @@ impl Host {
             exit: Mutex::new(None),
             read: Mutex::new(Vec::new()),
             provenance: setup.provenance,
-            hub: setup.hub,
+            hub: setup.hub.map(|hub| hub::Settings {
+                offline: hub.offline || setup.limits.sandbox,
+                ..hub
+            }),
+            limits: setup.limits,
             runs: OpenRuns::default(),
             progress: AtomicU64::new(0),
             unfinished: Mutex::new(None),
@@ -309,10 +317,25 @@ impl Host {
     }
 
     /// Forgets what is left of the last evaluation: its interrupt, its exit, its unfinished work.
-    pub fn begin(&self) {
+    pub(crate) fn begin(&self) -> Alarm {
         self.0.interrupt.store(false, Ordering::Relaxed);
         self.take_exit();
         self.take_unfinished();
+        Alarm::set(self.0.limits.time, &self.0.interrupt)
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Fails if a script must not write to that file or folder.
+    pub fn may_write(&self, path: &Path) -> Result<()> {
+        self.0.limits.may_write(&self.0.base, path)
+    }
+
+    /// Fails if a script must not run commands of the system.
+    pub fn may_run_commands(&self) -> Result<()> {
+        self.0.limits.may_run_commands()
     }
 
     /// Asks the shell to leave; the returned error stops the script.

@@ -6,6 +6,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, NativeCallContext, Position};
 
 use super::context::Host;
 use super::error::to_rhai;
+use super::limits::Limits;
 use super::resolver::Resolver;
 use super::sink::Event;
 use super::{compare, sort};
@@ -17,7 +18,7 @@ pub(super) const SHOWN: &str = "\0";
 /// An engine with the language, our functions and the host behind them.
 pub fn build(host: &Host) -> Engine {
     let mut engine = Engine::new();
-    limit(&mut engine);
+    limit(&mut engine, host.limits());
     engine.set_strict_variables(true);
     engine.set_fail_on_invalid_map_property(true);
     compare::install(&mut engine);
@@ -35,10 +36,10 @@ pub fn build(host: &Host) -> Engine {
 }
 
 /// rhai's defaults differ between debug and release builds; ours don't.
-fn limit(engine: &mut Engine) {
+fn limit(engine: &mut Engine, limits: &Limits) {
     engine.set_max_call_levels(128);
     engine.set_max_expr_depths(128, 64);
-    engine.set_max_operations(0);
+    engine.set_max_operations(limits.operations.unwrap_or(0));
     engine.set_max_string_size(1 << 30);
     engine.set_max_array_size(1 << 28);
     engine.set_max_map_size(1 << 24);

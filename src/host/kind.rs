@@ -6,6 +6,7 @@ use rhai::{Array, Dynamic, FnPtr, Map};
 
 use super::context::Host;
 use super::value::ScriptValue;
+use crate::diag::Result;
 use crate::hub;
 use crate::models::EMBEDDED;
 
@@ -21,6 +22,8 @@ pub enum Kind {
     Text,
     /// A string that names a file; completes names with these endings (none: every file).
     Path(&'static [&'static str]),
+    /// A string that names a file or folder to write, which a sandbox may refuse.
+    Output(&'static [&'static str]),
     /// A model: a path with one of these endings, or the name of one that the program holds.
     Bundle(&'static [&'static str]),
     /// A string; these are known, others may be too.
@@ -59,7 +62,7 @@ impl Kind {
             Self::Int => "int".into(),
             Self::Float => "float".into(),
             Self::Text | Self::Word(_) | Self::HubModel => "string".into(),
-            Self::Path(_) | Self::Bundle(_) => "path".into(),
+            Self::Path(_) | Self::Output(_) | Self::Bundle(_) => "path".into(),
             Self::Choice(choices) => {
                 let quoted: Vec<String> = choices.iter().map(|c| format!("\"{c}\"")).collect();
                 quoted.join(" | ")
@@ -102,7 +105,7 @@ impl Kind {
     /// The endings of the files or folders that it names.
     pub fn endings(&self) -> Option<&'static [&'static str]> {
         self.parts().iter().find_map(|kind| match kind {
-            Self::Path(endings) | Self::Bundle(endings) => Some(*endings),
+            Self::Path(endings) | Self::Output(endings) | Self::Bundle(endings) => Some(*endings),
             _ => None,
         })
     }
@@ -114,9 +117,12 @@ impl Kind {
             Self::Bool => value.is_bool(),
             Self::Int => value.is_int(),
             Self::Float => value.is_int() || value.is_float(),
-            Self::Text | Self::Path(_) | Self::Bundle(_) | Self::Word(_) | Self::HubModel => {
-                value.is_string()
-            }
+            Self::Text
+            | Self::Path(_)
+            | Self::Output(_)
+            | Self::Bundle(_)
+            | Self::Word(_)
+            | Self::HubModel => value.is_string(),
             Self::Choice(choices) => value
                 .as_immutable_string_ref()
                 .is_ok_and(|text| choices.contains(&text.as_str())),
@@ -125,6 +131,14 @@ impl Kind {
             Self::Function => value.type_id() == TypeId::of::<FnPtr>(),
             Self::Object { id, .. } => value.type_id() == *id,
             Self::Either(kinds) => kinds.iter().any(|kind| kind.accepts(value)),
+        }
+    }
+
+    /// Fails if the value names what a script must not write.
+    pub(super) fn permit(&self, value: &Dynamic, host: &Host) -> Result<()> {
+        match (self, value.as_immutable_string_ref()) {
+            (Self::Output(_), Ok(path)) => host.may_write(&host.resolve(&path)),
+            _ => Ok(()),
         }
     }
 
@@ -141,6 +155,7 @@ impl Kind {
             Self::Either(kinds) => kinds.iter().flat_map(Self::operand_types).collect(),
             Self::Text
             | Self::Path(_)
+            | Self::Output(_)
             | Self::Bundle(_)
             | Self::Word(_)
             | Self::HubModel

@@ -210,7 +210,10 @@ impl Options {
         for key in keys {
             let given = map.get(key.name);
             match given {
-                Some(value) => key.check(value)?,
+                Some(value) => {
+                    key.check(value)?;
+                    key.kind.permit(value, host)?;
+                }
                 None if key.default == Default::Required => {
                     fail!("option \"{}\" is required", key.name)
                 }

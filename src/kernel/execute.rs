@@ -144,6 +144,7 @@ fn told(problem: &Diagnostic) -> ReplyError {
         Problem::Syntax => "SyntaxError",
         Problem::Runtime => "RuntimeError",
         Problem::Interrupted => "Interrupted",
+        Problem::Limit => "LimitReached",
         Problem::Panic => "InternalError",
     };
     // Notebooks put errors on red, where dark pages leave red letters unread.

@@ -7,8 +7,8 @@ use rhai::{EvalAltResult, Position, Scope};
 use super::Sources;
 use super::words::{self, Words};
 use crate::diag::Error;
-use crate::host::Registry;
 use crate::host::builtins::Builtin;
+use crate::host::{Limits, Registry};
 
 /// What kind of failure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Problem {
     Syntax,
     Runtime,
     Interrupted,
+    /// The time or the operations that it may take are over.
+    Limit,
     /// A fault of ours.
     Panic,
 }
@@ -181,9 +183,17 @@ impl Diagnostic {
         }
     }
 
-    /// Whether the user stopped the work.
+    /// Whether the work was stopped, by the user or by a limit.
     pub fn is_interrupt(&self) -> bool {
-        self.problem == Problem::Interrupted
+        matches!(self.problem, Problem::Interrupted | Problem::Limit)
+    }
+
+    /// What interrupted the work was the end of its time.
+    pub(super) fn out_of_time(&mut self, limits: &Limits) {
+        let time = limits.time.unwrap_or_default();
+        self.problem = Problem::Limit;
+        self.message = format!("the time limit of {time:?} is over");
+        self.hint = Some("--time-limit gives more".into());
     }
 
     pub(super) fn of_panic(message: &str) -> Self {
@@ -206,7 +216,7 @@ impl Diagnostic {
         };
         let title = match self.problem {
             Problem::Syntax | Problem::Runtime | Problem::Panic => paint("1;31", "error"),
-            Problem::Interrupted => paint("1;33", "stopped"),
+            Problem::Interrupted | Problem::Limit => paint("1;33", "stopped"),
         };
         let mut text = format!("{title}: {}", self.message);
         let width = self

@@ -141,7 +141,7 @@ impl Session {
     fn end_runs(&self, problem: Option<&Diagnostic>) -> Result<()> {
         let status = match problem.map(|p| p.problem) {
             None => Status::Finished,
-            Some(Problem::Interrupted) => Status::Interrupted,
+            Some(Problem::Interrupted | Problem::Limit) => Status::Interrupted,
             Some(_) => Status::Failed,
         };
         self.host
@@ -177,7 +177,7 @@ impl Session {
 
     /// Evaluates code; if it is a cell that fails, the session is as before it.
     fn eval_as(&mut self, name: &str, code: &str, cell: bool) -> Outcome {
-        self.host.begin();
+        let alarm = self.host.begin();
         let start = self.host.clock().elapsed();
         self.sources.texts.insert(name.into(), code.into());
         let taken = |name: &str| self.scope.contains(name);
@@ -187,6 +187,7 @@ impl Session {
         let result = self
             .bind_results(name, &words)
             .and_then(|()| self.evaluate(name, &compiled, length, &mut before));
+        let late = alarm.rang();
         let exit = self.host.take_exit();
         let failed = result.is_err() && exit.is_none();
         let note = match before {
@@ -205,6 +206,9 @@ impl Session {
             Err(_) if exit.is_some() => (Dynamic::UNIT, None),
             Err(mut problem) => {
                 problem.note = note;
+                if late && problem.is_interrupt() {
+                    problem.out_of_time(self.host.limits());
+                }
                 let unfinished = self.host.take_unfinished();
                 let kept = unfinished.filter(|_| problem.is_interrupt());
                 (kept.unwrap_or(Dynamic::UNIT), Some(*problem))
@@ -306,6 +310,11 @@ impl Session {
     /// What the prompt shows for a value; nothing for `()`.
     pub fn show(&self, value: &Dynamic, width: usize) -> Option<Display> {
         (!value.is_unit()).then(|| show::rich(self.host.registry(), value, width))
+    }
+
+    /// One line for a value, as a script would write it.
+    pub fn line(&self, value: &Dynamic) -> String {
+        show::line(self.host.registry(), value)
     }
 
     pub fn host(&self) -> &Host {

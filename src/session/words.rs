@@ -36,6 +36,13 @@ pub(super) fn explain(error: &EvalAltResult, context: &Context) -> Words {
             problem: Problem::Interrupted,
             ..Words::new("interrupted", None)
         },
+        EvalAltResult::ErrorTooManyOperations(_) => Words {
+            problem: Problem::Limit,
+            ..Words::new(
+                "the limit of script operations is reached",
+                Some("--max-operations gives more".into()),
+            )
+        },
         EvalAltResult::ErrorRuntime(token, _) => match token.clone().try_cast::<Error>() {
             Some(error) => Words {
                 at: error.position().cloned(),

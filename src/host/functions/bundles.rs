@@ -20,7 +20,7 @@ fn functions() -> Vec<ScriptFn> {
     vec![
         function("compile", "Compiles a model as Apple's compiler does: writes the .mlmodelc of it.")
             .param("path", Kind::Path(&["mlpackage", "mlmodel"]), "The model; a pipeline too.")
-            .param("out", Kind::Path(&["mlmodelc"]), "Where to.")
+            .param("out", Kind::Output(&["mlmodelc"]), "Where to.")
             .options(REPLACE)
             .example("student(load(\"embedded:student\"), #{rank: 1}).save(\"s.mlpackage\"); compile(\"s.mlpackage\", \"c.mlmodelc\"); load(\"c.mlmodelc\", #{tokenizer: \"s.mlpackage/tokenizer.json\"}).vocab_size > 256", "true")
             .run(|call| {
@@ -29,7 +29,7 @@ fn functions() -> Vec<ScriptFn> {
             }),
         function("save_as", "Writes the model in a file as another file; the ending tells the form.")
             .param("path", Kind::Path(&["mlmodelc", "mlpackage", "mlmodel"]), "The model; a pipeline too.")
-            .param("out", Kind::Path(&["mlpackage", "mlmodelc"]), "Where to.")
+            .param("out", Kind::Output(&["mlpackage", "mlmodelc"]), "Where to.")
             .options(REPLACE)
             .example("student(load(\"embedded:student\"), #{rank: 1}).save(\"s.mlmodelc\"); save_as(\"s.mlmodelc\", \"p.mlpackage\"); read_json(\"p.mlpackage/Manifest.json\").fileFormatVersion", "\"1.0.0\"")
             .run(save_as),

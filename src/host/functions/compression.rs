@@ -15,7 +15,7 @@ pub(super) const TOPIC: Topic = Topic {
     functions: || {
         vec![
             method::<Model>("quantize", "Writes the model with its matrices compressed, its tokenizer inside.")
-                .param("path", Kind::Path(&["mlpackage", "mlmodelc"]), "Where to; the ending tells the form.")
+                .param("path", Kind::Output(&["mlpackage", "mlmodelc"]), "Where to; the ending tells the form.")
                 .options(QUANTIZE)
                 .returns("Table")
                 .details("The table tells for each weight how it is stored and how far that is from what it was, the worst first. Blocks, groups and 3 bits need a model for iOS 18 or later.")

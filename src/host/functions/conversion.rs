@@ -48,7 +48,7 @@ The tokenizer's and configuration files are put into the bundle.";
 const CONVERT: &[Key] = &[
     Key::optional(
         "out",
-        Kind::Path(&["mlpackage", "mlmodelc"]),
+        Kind::Output(&["mlpackage", "mlmodelc"]),
         "Where to write it; it stays in memory if left out.",
     ),
     Key::bool("force", false, "Replace what is there."),

@@ -29,7 +29,7 @@ fn functions() -> Vec<ScriptFn> {
             "write_text",
             "Writes a text file in one step; an old one is replaced.",
         )
-        .param("path", Kind::Path(&[]), "The file.")
+        .param("path", Kind::Output(&[]), "The file.")
         .param("text", Kind::Text, "What to write.")
         .example(
             "write_text(\"note.txt\", \"hi\"); read_text(\"note.txt\").len()",

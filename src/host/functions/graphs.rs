@@ -66,7 +66,7 @@ fn functions() -> Vec<ScriptFn> {
             .example("type_of(load(\"embedded:student\").graph().groups())", "\"Table\"")
             .run(|call| groups(&call.receiver::<GraphHandle>()?.0)),
         method::<GraphHandle>("save", "Draws it to a file: .svg (groups open at a click in a browser) or .dot for Graphviz.")
-            .param("path", Takes::Path(&["svg", "dot"]), "The file.")
+            .param("path", Takes::Output(&["svg", "dot"]), "The file.")
             .options(SHOWN)
             .example("load(\"embedded:student\").graph().save(\"student.svg\", #{expand: \"model_layers/0\"}); read_text(\"student.svg\").starts_with(\"<svg\")", "true")
             .run(|call| {

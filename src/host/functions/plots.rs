@@ -140,7 +140,7 @@ fn functions() -> Vec<ScriptFn> {
             .example("[heatmap([[0.9, 0.1], [0.2, 0.8]], #{rows: [\"a\", \"b\"]})]", "[Plot(\"\", 2 × 2)]")
             .run(heatmap),
         method::<Plot>("save", "Writes the plot as an SVG or PNG file.")
-            .param("path", Kind::Path(&["svg", "png"]), "The file; its ending tells the format.")
+            .param("path", Kind::Output(&["svg", "png"]), "The file; its ending tells the format.")
             .options(FILE)
             .example("plot([1, 4, 9]).save(\"p.svg\"); read_text(\"p.svg\").contains(\"<svg\")", "true")
             .run(save),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rhai::{Dynamic, Map};
 
 use crate::diag::{Context as _, Error, Result};
+use crate::host::limits::RUNS;
 use crate::host::{
     Call, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property,
 };
@@ -83,7 +84,7 @@ fn functions() -> Vec<ScriptFn> {
 fn start(call: &mut Call) -> Result<RunHandle> {
     let name: String = call.get("name")?;
     let host = call.host;
-    let folder = free_folder(&host.resolve("runs"), &name);
+    let folder = free_folder(&host.resolve(RUNS), &name);
     let mut record = Record::new(&name, host.clock().now());
     record.seed = Some(host.seed());
     record.script = host.script()?;

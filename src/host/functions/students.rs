@@ -156,7 +156,7 @@ fn functions() -> Vec<ScriptFn> {
                 kl_to_reference(&call.receiver::<Student>()?.lock(), &rollouts, temperature)
             }),
         method::<Student>("save", "Writes the student as a bundle with its tokenizer; the ending tells the form.")
-            .param("path", Kind::Path(&["mlpackage", "mlmodelc"]), "Where to.")
+            .param("path", Kind::Output(&["mlpackage", "mlmodelc"]), "Where to.")
             .options(&[Key::choice("compress", &["same", "none"], "same", "Compressed weights that changed are compressed again in the same way, or stored dense.")])
             .returns("Table")
             .details("The table tells for each weight that changed how it is stored and how far that is from what was trained, the worst first; weights that did not change stay as they are to the bit.")

@@ -142,7 +142,7 @@ fn functions() -> Vec<ScriptFn> {
             .example("load(\"embedded:student\").trace(\"tea\").first_bad() == ()", "true")
             .run(|call| Ok(first_bad(&call.receiver::<TraceHandle>()?.trace))),
         method::<TraceHandle>("save", "Writes the trace in Chrome's format; Perfetto and chrome://tracing open it.")
-            .param("path", Kind::Path(&["json"]), "The file.")
+            .param("path", Kind::Output(&["json"]), "The file.")
             .example("load(\"embedded:student\").trace(\"tea\").save(\"trace.json\"); read_json(\"trace.json\").displayTimeUnit", "\"ms\"")
             .run(save),
         property::<TraceHandle>("ms", "Time of all operations, in milliseconds.")

@@ -5,7 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::host::function::{function, index, method, operator, property};
-use crate::host::{Callback, Key, Kind, Nobody, Provenance, Recorder, Setup, StillClock, engine};
+use crate::host::{
+    Callback, Key, Kind, Limits, Nobody, Provenance, Recorder, Setup, StillClock, engine,
+};
 
 /// A point of the plane.
 #[derive(Clone)]
@@ -89,6 +91,7 @@ fn eval(code: &str) -> String {
         interrupt: Arc::new(AtomicBool::new(false)),
         clock: Arc::new(StillClock),
         provenance: Provenance::default(),
+        limits: Limits::default(),
         hub: None,
     });
     let mut engine = engine::build(&host);

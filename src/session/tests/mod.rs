@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::*;
-use crate::host::{Event, Nobody, Provenance, Recorder, StillClock};
+use crate::host::{Event, Limits, Nobody, Provenance, Recorder, StillClock};
 use crate::report::Terminal;
 
 mod cells;
@@ -38,6 +38,7 @@ impl Bench {
             interrupt: Arc::new(AtomicBool::new(false)),
             clock: Arc::new(StillClock),
             provenance: Provenance::default(),
+            limits: Limits::default(),
             hub: None,
         });
         Self {
