@@ -80,7 +80,7 @@ fn usage() {
     );
     let help = String::from_utf8(run(&["--help"], "").stdout).unwrap();
     assert!(
-        help.contains("Exit codes: 0 done; 1 the script failed; 2 wrong usage; 130 interrupted"),
+        help.contains("Exit codes: 0 done; 1 the script failed; 2 wrong usage; 124 a limit is reached; 130 interrupted"),
         "{help}"
     );
 }
@@ -167,8 +167,21 @@ fn progress_is_quiet_in_a_pipe() {
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_a_script_with_130() {
+    for work in [
+        "loop { }",
+        "let m = load(\"embedded:student\"); loop { m.forward(\"the soup\"); }",
+        "load(\"embedded:student\").generate([\"a\", \"b\"], #{max_new_tokens: 60, stop: [\"#\"]}); loop { }",
+        "let m = load(\"embedded:student\"); grpo(student(m), [\"the\"], |s| s.map(|x| 1.0)).run(10000)",
+        "sleep(1000)",
+    ] {
+        interrupted(work);
+    }
+}
+
+#[cfg(unix)]
+fn interrupted(work: &str) {
     let mut child = program()
-        .args(["-e", "print(\"ready\"); loop { }"])
+        .args(["-e", &format!("print(\"ready\"); {work}")])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -180,12 +193,123 @@ fn an_interrupt_ends_a_script_with_130() {
         .status()
         .unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130));
-    assert!(
-        String::from_utf8(output.stderr)
-            .unwrap()
-            .contains("stopped: interrupted")
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{work}: {told}");
+    assert!(told.contains("stopped: "), "{work}: {told}");
+}
+
+#[test]
+fn limits_end_a_script_with_124() {
+    let late = ["stopped: the time limit of 50ms is over", "--time-limit"];
+    check(
+        &["--time-limit", "50ms", "-e", "loop { }"],
+        "",
+        124,
+        "",
+        &late,
     );
+    check(
+        &["--time-limit", "50ms", "-e", "sleep(100)"],
+        "",
+        124,
+        "",
+        &late,
+    );
+    check(&["--time-limit", "1h", "-e", "1"], "", 0, "1\n", &[]);
+    let many = [
+        "stopped: the limit of script operations",
+        "--max-operations",
+    ];
+    check(
+        &["--max-operations", "1000", "-e", "loop { }"],
+        "",
+        124,
+        "",
+        &many,
+    );
+    check(
+        &["--max-operations", "0", "-e", "1"],
+        "",
+        2,
+        "",
+        &["--max-operations"],
+    );
+    check(
+        &["--time-limit", "soon", "-e", "1"],
+        "",
+        2,
+        "",
+        &["--time-limit"],
+    );
+}
+
+#[test]
+fn a_sandbox_keeps_scripts_to_their_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let in_sandbox = |code: &str| {
+        let mut command = program();
+        command.current_dir(folder.path());
+        let output = command.args(["--sandbox", "-e", code]).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), told)
+    };
+    let (code, told) = in_sandbox(
+        "let r = start_run(\"a\"); r.log(0, #{x: 1}); write_text(r.folder + \"/b.txt\", \"\")",
+    );
+    assert_eq!((code, told.as_str()), (Some(0), ""));
+    for refused in [
+        "write_text(\"a.txt\", \"\")",
+        "write_text(\"runs/../a.txt\", \"\")",
+        "plot([1, 2]).save(\"a.svg\")",
+        "load(\"embedded:student\").graph().save(\"a.dot\")",
+        "load(\"embedded:student\").quantize(\"a.mlpackage\")",
+        "student(load(\"embedded:student\")).save(\"a.mlpackage\")",
+        "convert(\"a.gguf\", #{out: \"a.mlpackage\"})",
+    ] {
+        let (code, told) = in_sandbox(refused);
+        assert_eq!(code, Some(1), "{refused}: {told}");
+        assert!(
+            told.contains("the sandbox lets no script write"),
+            "{refused}: {told}"
+        );
+    }
+    let (code, told) = in_sandbox("fetch(\"org/name\")");
+    assert!(code == Some(1) && told.contains("offline"), "{told}");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
+fn piped_statements_as_json_lines() {
+    let output = run(
+        &["--json"],
+        "let x = 2\nprint(x); x * 2\n\nx +\n y\nprint(\"never\")",
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let told: Vec<serde_json::Value> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(
+        (&told[0]["status"], &told[0]["line"]),
+        (&"ok".into(), &1.into())
+    );
+    assert_eq!(told[1]["output"], serde_json::json!([{ "text": "2" }]));
+    assert_eq!(
+        (&told[1]["text"], &told[1]["line"]),
+        (&"4".into(), &2.into())
+    );
+    assert_eq!(
+        (&told[2]["status"], &told[2]["line"]),
+        (&"error".into(), &4.into())
+    );
+    assert_eq!(told[2]["error"]["frames"][0]["line"], 5);
+    let output = run(&["--json", "-e", "exit(3)"], "");
+    assert_eq!(output.status.code(), Some(3));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["exit"], 3);
 }
 
 #[test]

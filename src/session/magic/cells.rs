@@ -91,6 +91,7 @@ fn save(session: &mut Session, args: &Args) -> Result<Reply> {
         .map(|(_, code)| ended(code))
         .collect();
     let path = session.host.resolve(file.trim_matches('"'));
+    session.host.may_write(&path)?;
     std::fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
     Ok(Reply::nothing())
 }
@@ -115,6 +116,7 @@ fn edit(session: &mut Session, args: &Args) -> Result<Reply> {
         "" => String::new(),
         name => source(session, name)?,
     };
+    session.host.may_run_commands()?;
     let code = session.host.front().edit(&text, "cell.rhai")?;
     match code.trim() {
         "" => Ok(Reply::nothing()),

@@ -63,6 +63,7 @@ fn start(host: &Host, command: &str, output: Stdio) -> Result<Child> {
     if command.is_empty() {
         return Err(Error::new("! needs a command").hint("!ls"));
     }
+    host.may_run_commands()?;
     let (shell, option) = match cfg!(windows) {
         true => ("cmd", "/C"),
         false => ("sh", "-c"),
