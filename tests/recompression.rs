@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rlaif_repl::convert::Llama;
+use rlaif_repl::diag::Interrupt;
 use rlaif_repl::models::{
     CompressOptions, Compression, CoreMLModelWrapper, LoadOptions, StudentModel, Trainable,
     compress,
@@ -63,7 +64,9 @@ fn model(scheme: ForShape) -> Arc<CoreMLModelWrapper> {
     });
     let chosen: BTreeMap<String, Scheme> = matrices.collect();
     assert_eq!(chosen.len(), 14);
-    let (bundle, _) = dense.compressed("main", &chosen).unwrap();
+    let (bundle, _) = dense
+        .compressed("main", &chosen, &Interrupt::default())
+        .unwrap();
     let options = LoadOptions::default();
     let model = CoreMLModelWrapper::new("tiny", Arc::new(bundle), Some(tokenizer()), &options);
     Arc::new(model.unwrap())

@@ -43,7 +43,8 @@ fn output(event: &Event) -> Option<Value> {
     match event {
         Event::Show(display) => Some(display.to_json()),
         Event::Write(text) => Some(json!({ "write": text })),
-        Event::Progress(_) => None,
+        Event::Note(text) => Some(json!({ "note": text })),
+        Event::Clear | Event::Progress(_) => None,
     }
 }
 

@@ -70,7 +70,9 @@ impl Job {
     ///
     /// Fails as [`convert`] does, or if the result is further from its source than its precision explains.
     pub fn run(&self, path: &Path, load: &LoadOptions) -> Result<Converted> {
-        let source = Arc::new(source::open(path)?);
+        let mut source = source::open(path)?;
+        source.interrupt = load.interrupt.clone();
+        let source = Arc::new(source);
         let name = path.display().to_string();
         let bundle = convert(&source, &self.options).with_context(|| name.clone())?;
         load.interrupt.check()?;

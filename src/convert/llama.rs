@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::source::{Checkpoint, InMemory};
 use super::transformer::{Layout, Precision};
 use super::{families, transformer};
-use crate::diag::{Error, Result};
+use crate::diag::{Error, Interrupt, Result};
 use crate::fail;
 use crate::numeric::{Array, Rng};
 use crate::package::Bundle;
@@ -129,6 +129,7 @@ impl Llama {
         let source = Checkpoint {
             config,
             companions: BTreeMap::new(),
+            interrupt: Interrupt::default(),
             tensors: Box::new(InMemory::new(self.weights.clone())),
         };
         let layout = Layout {

@@ -111,7 +111,7 @@ pub fn compress(
     let (mut report, mut told) = (Vec::new(), BTreeSet::new());
     for function in model.bundle()?.program.functions.keys() {
         let schemes = schemes(engine.weights(function)?, options)?;
-        let (compressed, stored) = bundle.compressed(function, &schemes)?;
+        let (compressed, stored) = bundle.compressed(function, &schemes, model.interrupt())?;
         bundle = compressed;
         report.extend(stored.into_iter().filter(|w| told.insert(w.name.clone())));
     }

@@ -6,7 +6,7 @@ use super::Bundle;
 use super::constant::{definitions, is_constant};
 use super::emit::{Emitter, Form};
 use super::encoded::Reader;
-use crate::diag::{Context, Error, Kind, Result};
+use crate::diag::{Context, Error, Interrupt, Kind, Result};
 use crate::fail;
 use crate::mil::{Binding, Block, Function, NamedType, Operation, Value};
 use crate::numeric::Array;
@@ -75,6 +75,7 @@ pub(super) fn compressed(
     bundle: &Bundle,
     function: &str,
     schemes: &BTreeMap<String, Scheme>,
+    interrupt: &Interrupt,
 ) -> Result<(Bundle, Vec<StoredWeight>)> {
     let original = known_function(bundle, function)?;
     let definitions = definitions(&original.block);
@@ -84,6 +85,7 @@ pub(super) fn compressed(
     };
     let mut edit = Edit::default();
     for (name, scheme) in schemes {
+        interrupt.check()?;
         let operation = reader.definition(name)?;
         let encoded = || -> Result<_> {
             weight_type(operation)?;

@@ -45,7 +45,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use self::files::{Files, Weights};
-use crate::diag::{Context, Result};
+use crate::diag::{Context, Interrupt, Result};
 use crate::fail;
 use crate::mil::{Data, Program, Value};
 use crate::numeric::Array;
@@ -170,13 +170,15 @@ impl Bundle {
     /// they were, the least faithful first. The operations are those of iOS 18 where the function is of
     /// iOS 18 or later, else those of iOS 16.
     ///
-    /// Fails if a name is no weight, or its scheme does not fit its shape or the function's version.
+    /// Fails if a name is no weight, its scheme does not fit its shape or the function's version, or
+    /// `interrupt` is set.
     pub fn compressed(
         &self,
         function: &str,
         schemes: &BTreeMap<String, Scheme>,
+        interrupt: &Interrupt,
     ) -> Result<(Bundle, Vec<StoredWeight>)> {
-        edit::compressed(self, function, schemes)
+        edit::compressed(self, function, schemes, interrupt)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rlaif_repl::diag::Interrupt;
 use rlaif_repl::mil::{Program, text};
 use rlaif_repl::numeric::{Array, DType, Rng};
 use rlaif_repl::package::{Bundle, Description, Storage};
@@ -114,7 +115,9 @@ fn every_scheme_is_written_read_and_kept() {
     for (opset, scheme, error_max, operations) in cases() {
         let dense = bundle(opset);
         let chosen = BTreeMap::from([("w".to_owned(), scheme.clone())]);
-        let (compressed, stored) = dense.compressed("main", &chosen).unwrap();
+        let (compressed, stored) = dense
+            .compressed("main", &chosen, &Interrupt::default())
+            .unwrap();
         let words = &stored[0].form;
         assert!(stored[0].fidelity.relative_rms < error_max, "{stored:?}");
         let weight = compressed.weight("main", "w").unwrap();
@@ -179,7 +182,10 @@ fn kept(bundle: &Bundle, words: &str) {
 fn what_ios16_cannot_hold_is_refused_in_words() {
     let error = |scheme: Scheme| {
         let chosen = BTreeMap::from([("w".to_owned(), scheme)]);
-        let error = bundle("ios17").compressed("main", &chosen).err().unwrap();
+        let error = bundle("ios17")
+            .compressed("main", &chosen, &Interrupt::default())
+            .err()
+            .unwrap();
         error.to_string()
     };
     for scheme in [

@@ -46,7 +46,7 @@ pub(super) fn open(
 fn weights(source: &Checkpoint) -> Result<VarBuilder<'static>> {
     let mut tensors = HashMap::new();
     for name in source.tensors.shapes().keys() {
-        let array = source.tensors.read(name)?;
+        let array = source.read(name)?;
         let tensor = Tensor::from_vec(array.to_f32s(), array.shape(), &Device::Cpu)?;
         tensors.insert(name.clone(), tensor);
     }

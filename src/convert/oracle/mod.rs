@@ -16,7 +16,7 @@ use self::candle::Stepwise;
 use self::plain::Plain;
 use super::families;
 use super::source::Checkpoint;
-use crate::diag::{Error, Result};
+use crate::diag::{Error, Interrupt, Result};
 use crate::fail;
 use crate::verify::RowLogits;
 
@@ -26,6 +26,7 @@ pub struct Oracle {
     way: Way,
     vocab: usize,
     longest: usize,
+    interrupt: Interrupt,
 }
 
 enum Way {
@@ -63,6 +64,7 @@ impl Oracle {
             way,
             vocab,
             longest,
+            interrupt: source.interrupt.clone(),
         };
         oracle.name = format!("{name} by {}", oracle.remark());
         Ok(oracle)
@@ -111,6 +113,7 @@ impl RowLogits for Oracle {
                 let mut step = step.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut values = Vec::with_capacity(ids.len() * self.vocab);
                 for (at, id) in ids.iter().enumerate() {
+                    self.interrupt.check()?;
                     let id = Tensor::new(&[[*id]], &Device::Cpu)?;
                     values.extend(step(&id, at)?.flatten_all()?.to_vec1::<f32>()?);
                 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{COMPANIONS, Checkpoint, Tensors};
-use crate::diag::{Context, Error, Result};
+use crate::diag::{Context, Error, Interrupt, Result};
 use crate::fail;
 use crate::numeric::{Array, SafetensorsIndex};
 use crate::weights::Mapped;
@@ -36,6 +36,7 @@ pub(super) fn open(folder: &Path) -> Result<Checkpoint> {
     Ok(Checkpoint {
         config,
         companions,
+        interrupt: Interrupt::default(),
         tensors: Box::new(Shards::open(folder)?),
     })
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::diag::{Context, Error, Result};
+use crate::diag::{Context, Error, Interrupt, Result};
 use crate::numeric::Array;
 use crate::tokenizer::Tokenizer;
 
@@ -45,6 +45,8 @@ pub struct Checkpoint {
     /// Its weights by Hugging Face's names (`model.layers.0.self_attn.q_proj.weight`), in the layout that
     /// `transformers` keeps them in.
     pub tensors: Box<dyn Tensors>,
+    /// Once it is set no weight is read any more.
+    pub interrupt: Interrupt,
 }
 
 /// Weights that are read when they are asked for.
@@ -78,6 +80,12 @@ impl Checkpoint {
                 "weight \"{name}\" is {shape:?}, expected {expected:?} by config.json"
             )));
         }
+        self.read(name)
+    }
+
+    /// The weight called `name`, whatever its shape.
+    pub(super) fn read(&self, name: &str) -> Result<Array> {
+        self.interrupt.check()?;
         self.tensors.read(name)
     }
 }

@@ -17,7 +17,7 @@ use self::architecture::Architecture;
 use self::header::Header;
 use self::tensors::GgufTensors;
 use super::Checkpoint;
-use crate::diag::{Context, Error, Result};
+use crate::diag::{Context, Error, Interrupt, Result};
 
 /// Opens a GGUF file: the names and layouts of its weights as Hugging Face's, `config.json` from its
 /// metadata, `tokenizer.json`, `tokenizer_config.json` and `generation_config.json` rebuilt.
@@ -49,6 +49,7 @@ fn checkpoint(path: &Path) -> Result<Checkpoint> {
     Ok(Checkpoint {
         config,
         companions,
+        interrupt: Interrupt::default(),
         tensors: Box::new(GgufTensors::new(path, weights)),
     })
 }
