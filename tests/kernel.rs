@@ -164,8 +164,10 @@ fn a_message_and_a_signal_interrupt() {
         assert!(sent.unwrap().success());
     };
     let ways: [&dyn Fn(&mut Client); 2] = [&by_message, &by_signal];
-    for interrupt in ways {
-        client.send(ExecuteRequest::new("print(\"on\"); loop {}".into()));
+    let loops = "print(\"on\"); loop {}";
+    let sleeps = "!echo on; sleep 600; echo off";
+    for (code, interrupt) in [(loops, ways[0]), (loops, ways[1]), (sleeps, ways[0])] {
+        client.send(ExecuteRequest::new(code.into()));
         while client.next_message().message_type() != "stream" {}
         interrupt(&mut client);
         let reply = serde_json::to_value(client.reply().1.content).unwrap();

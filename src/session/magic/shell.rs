@@ -1,6 +1,6 @@
 //! `!command`: what the system's shell runs, its output sent on as it comes.
 
-use std::io::Read;
+use std::io::{IsTerminal as _, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -68,7 +68,12 @@ fn start(host: &Host, command: &str, output: Stdio) -> Result<Child> {
         true => ("cmd", "/C"),
         false => ("sh", "-c"),
     };
-    Command::new(shell)
+    let mut shell = Command::new(shell);
+    #[cfg(unix)]
+    if !at_terminal() {
+        std::os::unix::process::CommandExt::process_group(&mut shell, 0);
+    }
+    shell
         .args([option, command])
         .current_dir(host.base())
         .stdin(Stdio::null())
@@ -85,13 +90,30 @@ fn wait(host: &Host, child: &mut Child) -> Result<ExitStatus> {
             return Ok(status);
         }
         if let Err(interrupted) = host.check() {
-            // It may have ended by itself.
-            child.kill().ok();
-            child.wait().ok();
+            end(child);
             return Err(interrupted);
         }
         host.clock().wait(PAUSE);
     }
+}
+
+/// A terminal sends Ctrl-C to the command as well, and what the command starts may ask its user; without one the
+/// command gets a group of its own, to be ended with all that it started.
+fn at_terminal() -> bool {
+    std::io::stdin().is_terminal()
+}
+
+fn end(child: &mut Child) {
+    // It may have ended by itself.
+    if cfg!(unix) && !at_terminal() {
+        let group = format!("-{}", child.id());
+        Command::new("kill")
+            .args(["-KILL", "--", &group])
+            .status()
+            .ok();
+    }
+    child.kill().ok();
+    child.wait().ok();
 }
 
 fn succeeded(status: ExitStatus) -> Result<()> {
