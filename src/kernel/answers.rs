@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::media::text;
 use crate::session::lexer::{depth, lex};
-use crate::session::{Candidate, Checker, Completeness, Session};
+use crate::session::{Candidate, Checker, Completeness, Session, Thing};
 
 /// The version of the protocol; 5.4 brought `iopub_welcome`.
 const PROTOCOL: &str = "5.4";
@@ -66,7 +66,7 @@ pub(super) fn complete(session: &Session, request: &CompleteRequest) -> Complete
     let end = request.cursor_pos.min(code.chars().count());
     let described = |candidate: &Candidate| {
         json!({
-            "start": start, "end": end, "text": candidate.text, "type": kind(candidate),
+            "start": start, "end": end, "text": candidate.text, "type": kind(candidate.thing),
             "signature": signature(candidate),
         })
     };
@@ -82,16 +82,16 @@ pub(super) fn complete(session: &Session, request: &CompleteRequest) -> Complete
 }
 
 /// What JupyterLab draws a sign for.
-fn kind(candidate: &Candidate) -> &'static str {
-    match (
-        candidate.text.ends_with(['(', ')']),
-        candidate.text.ends_with(": "),
-    ) {
-        (true, _) => "function",
-        (_, true) => "param",
-        _ if candidate.text.ends_with('/') => "path",
-        _ if candidate.label == candidate.text && candidate.summary.is_empty() => "keyword",
-        _ => "instance",
+fn kind(thing: Thing) -> &'static str {
+    match thing {
+        Thing::Variable => "instance",
+        Thing::Function | Thing::Method => "function",
+        Thing::Property => "property",
+        Thing::Key => "param",
+        Thing::Value => "text",
+        Thing::File => "path",
+        Thing::Module => "module",
+        Thing::Keyword => "keyword",
     }
 }
 

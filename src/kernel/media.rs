@@ -6,7 +6,7 @@ use crate::host::Update;
 use crate::report::{Display, Terminal};
 
 /// Columns of plain text.
-pub(super) const WIDTH: usize = 100;
+pub(super) const WIDTH: usize = 88;
 
 /// Plain text, and HTML or a picture where there is more to see.
 pub(super) fn media(display: &Display) -> Media {
