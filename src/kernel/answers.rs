@@ -3,14 +3,13 @@
 
 use jupyter_protocol::{
     CodeMirrorMode, CommInfoReply, CompleteReply, CompleteRequest, HelpLink, InspectReply,
-    InspectRequest, IsCompleteReply, JupyterMessageContent, KernelInfoReply, LanguageInfo,
-    ReplyStatus, UnknownMessage,
+    InspectRequest, IsCompleteReply, JupyterMessageContent, KernelInfoReply, LanguageInfo, Media,
+    MediaType, ReplyStatus, UnknownMessage,
 };
 use serde_json::{Map, Value, json};
 
-use super::media::text;
 use crate::session::lexer::{depth, lex};
-use crate::session::{Candidate, Checker, Completeness, Session, Thing};
+use crate::session::{Candidate, Checker, Completeness, Session, Source, Thing};
 
 /// The version of the protocol; 5.4 brought `iopub_welcome`.
 const PROTOCOL: &str = "5.4";
@@ -110,19 +109,43 @@ fn signature(candidate: &Candidate) -> String {
 
 pub(super) fn inspect(session: &Session, request: &InspectRequest) -> InspectReply {
     let at = byte_at(&request.code, request.cursor_pos);
-    let told = name_at(&request.code, at).and_then(|name| match request.detail_level {
-        Some(1) => session.inspect_fully(name).ok(),
-        _ => session.inspect(name).ok(),
-    });
+    let told = name_at(&request.code, at).and_then(|(name, end)| told(session, request, name, end));
     InspectReply {
         found: told.is_some(),
-        data: told.map(text).unwrap_or_default(),
+        data: told.unwrap_or_default(),
         ..InspectReply::default()
     }
 }
 
-/// The dotted name at byte `at`, or the function whose brackets hold it.
-fn name_at(code: &str, at: usize) -> Option<&str> {
+/// What is known of a name that ends at byte `end`: of a variable its value, of the rest what it is for.
+fn told(session: &Session, request: &InspectRequest, name: &str, end: usize) -> Option<Media> {
+    let tell = || match request.detail_level {
+        Some(1) => session.inspect_fully(name).ok(),
+        _ => session.inspect(name).ok(),
+    };
+    let (owner, _) = name.split_once('.').unwrap_or((name, ""));
+    let (_, member) = name.rsplit_once('.').unwrap_or(("", name));
+    let has_value = session.variables().any(|(known, _)| known == owner);
+    let mut scripts = session.functions().iter_functions();
+    let known = has_value
+        || scripts.any(|function| function.name == name)
+        || session.host().registry().named(member).next().is_some();
+    let source = Source {
+        file: None,
+        text: &request.code,
+    };
+    let hover = || session.hover(source, end);
+    let rich = (!has_value || owner != name).then(hover).flatten();
+    let rich = rich.map(|told| told.text);
+    let plain = known.then(tell).flatten().or_else(|| rich.clone())?;
+    let forms = [MediaType::Plain(plain)].into_iter();
+    Some(Media::new(
+        forms.chain(rich.map(MediaType::Markdown)).collect(),
+    ))
+}
+
+/// The dotted name at byte `at`, or the function whose brackets hold it, and where it ends.
+fn name_at(code: &str, at: usize) -> Option<(&str, usize)> {
     let word = |c: char| c.is_alphanumeric() || c == '_';
     let path = |c: char| word(c) || c == '.';
     let (before, after) = code.split_at_checked(at)?;
@@ -130,7 +153,7 @@ fn name_at(code: &str, at: usize) -> Option<&str> {
     let end = at + after.len() - after.trim_start_matches(word).len();
     let name = code[start..end].trim_matches('.');
     if name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
-        return Some(name);
+        return Some((name, end));
     }
     let mut depth = 0_usize;
     for (place, c) in before.char_indices().rev() {
@@ -169,7 +192,12 @@ mod tests {
     fn the_name_at_the_cursor() {
         let check = |marked: &str, expected: Option<&str>| {
             let at = marked.find('|').unwrap();
-            assert_eq!(name_at(&marked.replace('|', ""), at), expected, "{marked}");
+            let code = marked.replace('|', "");
+            assert_eq!(
+                name_at(&code, at).map(|(name, _)| name),
+                expected,
+                "{marked}"
+            );
         };
         check("lo|ad(1)", Some("load"));
         check("load|", Some("load"));

@@ -122,7 +122,7 @@ fn tokens(tokens: &Tokens) -> String {
         "" => String::new(),
         title => format!("<div>{}</div>\n", escape(title)),
     };
-    format!("{title}<pre style=\"white-space:pre-wrap;line-height:1.5\">\n{items}</pre>")
+    format!("{title}<pre style=\"margin:0;white-space:pre-wrap;line-height:1.5\">\n{items}</pre>")
 }
 
 #[cfg(test)]
