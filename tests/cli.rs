@@ -460,3 +460,39 @@ fn the_manual_and_the_definitions_are_written() {
             .starts_with("load(path: path, #{..}) -> Model\n")
     );
 }
+
+#[test]
+fn a_new_experiment_is_in_order_and_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |args: &[&str]| {
+        let output = program().args(args).current_dir(folder.path()).output();
+        let output = output.unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), shown, told)
+    };
+    let (code, shown, told) = at(&["new", "brevity"]);
+    assert_eq!((code, told.as_str()), (Some(0), ""), "{shown}");
+    let (code, _, told) = at(&["new", "brevity"]);
+    assert!(code == Some(2) && told.contains("exists"), "{told}");
+    let (code, _, told) = at(&["new", "a b"]);
+    assert!(
+        code == Some(2) && told.contains("names no experiment"),
+        "{told}"
+    );
+    let script = "brevity/experiment.rhai";
+    assert_eq!(
+        at(&["--check", script, "brevity/reward.rhai"]),
+        (Some(0), String::new(), String::new())
+    );
+    let (_, help, _) = at(&[script, "--help"]);
+    assert!(
+        help.contains("--rate") && help.contains("learning rate"),
+        "{help}"
+    );
+    let (code, shown, told) = at(&["--sandbox", script, "--steps", "1"]);
+    assert_eq!(code, Some(0), "{shown}{told}");
+    assert!(shown.contains("before and after"), "{shown}");
+    let saved = folder.path().join("runs");
+    assert!(saved.exists(), "{shown}");
+}

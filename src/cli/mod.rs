@@ -20,6 +20,7 @@ mod interrupts;
 mod kernel;
 mod limits;
 mod lsp;
+mod new;
 mod predict;
 mod quantize;
 mod reference;
@@ -95,6 +96,8 @@ struct Cli {
 /// One file of `cli/` each: `Args` from clap, and `run(args) -> Result<ExitCode>`.
 #[derive(Subcommand)]
 enum Command {
+    /// Make the folder of a new experiment.
+    New(new::Args),
     /// Print the reference of all script functions.
     Reference(reference::Args),
     /// Write the manual as pages for a browser.
@@ -150,6 +153,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode> {
     if let Some(command) = cli.command {
         return match command {
+            Command::New(args) => new::run(&args),
             Command::Reference(args) => reference::run(&args),
             Command::Docs(args) => docs::run(&args),
             Command::Definitions(args) => docs::run_definitions(&args),
