@@ -89,6 +89,8 @@ struct Check<'a> {
     keys: BTreeSet<String>,
     /// Aliases of modules whose path is not plain text.
     computed: BTreeSet<String>,
+    /// Variables that closures capture; whether there are such is asked where a closure is made.
+    captured: BTreeSet<String>,
     /// What a statement with a syntax error may have declared.
     lost: BTreeSet<String>,
 }
@@ -104,6 +106,7 @@ impl<'a> Check<'a> {
             functions: Vec::new(),
             keys: BTreeSet::new(),
             computed: BTreeSet::new(),
+            captured: BTreeSet::new(),
             lost: BTreeSet::new(),
         }
     }
@@ -141,10 +144,20 @@ impl<'a> Check<'a> {
 
     fn walk(&mut self, ast: &AST, page: Page) {
         self.note(ast, page);
+        self.nodes(&ast.clone_statements_only(), page);
+        let closures = ast.iter_functions().filter(|f| f.name.starts_with("anon$"));
+        self.captured = closures
+            .flat_map(|f| f.params.into_iter().map(String::from))
+            .collect();
+        self.nodes(&ast.clone_functions_only(), page);
+    }
+
+    fn nodes(&mut self, ast: &AST, page: Page) {
         let mut nodes = Vec::new();
         ast.walk(&mut |path: &[ASTNode]| {
             nodes.extend(path.last().map(|node| match node {
                 ASTNode::Stmt(Stmt::FnCall(call, at)) => Node::Call((**call).clone(), *at),
+                ASTNode::Stmt(Stmt::Share(captured)) => Node::Capture(captured.to_vec()),
                 ASTNode::Stmt(Stmt::Import(import, at)) => Node::Import(import.0.clone(), *at),
                 ASTNode::Expr(expr) => Node::Expr((*expr).clone()),
                 _ => Node::Other,
@@ -156,6 +169,11 @@ impl<'a> Check<'a> {
                 Node::Call(call, at) => self.call(&call, at, page),
                 Node::Import(path, at) => self.import(&path, at),
                 Node::Expr(expr) => self.expression(&expr, page),
+                Node::Capture(captured) => {
+                    for (name, _) in captured.iter().filter(|(_, known)| known.is_none()) {
+                        self.variable(&name.name, name.pos, page);
+                    }
+                }
                 Node::Other => {}
             }
         }
@@ -237,7 +255,8 @@ impl<'a> Check<'a> {
     /// A name that no scope of the script has.
     fn variable(&mut self, name: &str, at: Position, page: Page) {
         let function = self.functions.iter().any(|(known, _)| known == name);
-        if function || self.lost.contains(name) || self.session.scope.contains(name) {
+        let seen = self.lost.contains(name) || self.captured.contains(name);
+        if function || seen || self.session.scope.contains(name) {
             return;
         }
         let mut declared = page
@@ -309,6 +328,8 @@ impl<'a> Check<'a> {
 enum Node {
     Call(rhai::FnCallExpr, Position),
     Import(Expr, Position),
+    /// Variables that a closure takes along, those known with their place.
+    Capture(Vec<(rhai::Ident, Option<std::num::NonZeroUsize>)>),
     Expr(Expr),
     Other,
 }

@@ -48,6 +48,7 @@ fn names_are_known_before_anything_runs() {
                 &["1:1 no sqrt takes 2 arguments (it is called as sqrt(x: float) -> float)"],
             ),
             ("let f = |x| x + w;", &["1:17 unknown variable w"]),
+            ("let c = 1; let f = |x| |y| x + y + c; f.call(1)", &[]),
             (
                 "const A = 1; fn f() { global::A + global::B }",
                 &["1:43 there is no constant B"],
