@@ -8,7 +8,7 @@ use super::{interrupts, statement};
 use crate::diag::{Context as _, Result};
 use crate::host::Recorder;
 use crate::repl::Terminal;
-use crate::session::{Checker, Completeness, Outcome, Problem, Session, lexer};
+use crate::session::{Checker, Completeness, Outcome, Problem, Session, lexer, lines_left_open};
 
 /// The exit code at the end of the time or the operations that were allowed, as of `timeout`.
 const LIMIT_CODE: u8 = 124;
@@ -104,8 +104,13 @@ fn pieces(code: &str) -> Vec<String> {
     let lines: Vec<&str> = code.split_inclusive('\n').collect();
     let mut pieces = Vec::new();
     let (mut start, mut piece) = (0, String::new());
+    let open = lines_left_open(code);
     for (at, line) in lines.iter().enumerate() {
         piece.push_str(line);
+        // Compiling what can't be complete would take ever longer in a long block.
+        if open.get(at) == Some(&true) {
+            continue;
+        }
         let verdict = checker.check(&piece);
         if verdict == Completeness::Invalid {
             return vec![format!("{}{piece}", "\n".repeat(start))];

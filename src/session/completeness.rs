@@ -72,6 +72,24 @@ impl Default for Checker {
     }
 }
 
+/// For each line of the code, whether a bracket, text or comment is open at its end: no statement ends there.
+pub fn lines_left_open(code: &str) -> Vec<bool> {
+    let mut lines = Vec::new();
+    let mut depth = 0_usize;
+    for token in lex(code) {
+        let inside = matches!(token.kind, Kind::Text | Kind::Comment);
+        let breaks = code[token.start..token.end].matches('\n').count();
+        lines.extend(std::iter::repeat_n(inside || depth > 0, breaks));
+        match token.kind {
+            Kind::Open => depth += 1,
+            Kind::Close => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    lines.push(depth > 0);
+    lines
+}
+
 /// What an open comment or text means. A plain string ends with its line unless a `\` continues it.
 fn unfinished(open: &str, at_end: bool) -> Completeness {
     let plain = open.starts_with(['"', '\'']);
@@ -103,6 +121,16 @@ pub fn offset(code: &str, position: Position) -> usize {
 mod tests {
     use super::Completeness::{self, Complete, Incomplete, Invalid};
     use super::*;
+
+    #[test]
+    fn lines_end_inside_of_something() {
+        let check =
+            |code: &str, expected: &[bool]| assert_eq!(lines_left_open(code), expected, "{code:?}");
+        check("a\nb", &[false, false]);
+        check("f(\n1\n)\nx", &[true, true, false, false]);
+        check("`a\n${b}\nc`;\n", &[true, true, false, false]);
+        check("/* a\n */ b // {\n#{\n", &[true, false, true, true]);
+    }
 
     #[test]
     fn verdicts() {

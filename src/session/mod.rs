@@ -37,7 +37,7 @@ use rhai::{AST, Dynamic, Engine, Scope};
 
 pub use candidates::{Candidate, Thing};
 pub use complete::Completions;
-pub use completeness::{Checker, Completeness};
+pub use completeness::{Checker, Completeness, lines_left_open};
 pub use diagnose::{Diagnostic, Frame, Problem};
 pub use magic::{MAGICS, Magic};
 pub use manual::Page;

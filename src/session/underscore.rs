@@ -1,7 +1,9 @@
 //! `_`, `__`, `_3`: earlier results. The language keeps these words for itself, so they get names of the same
 //! length before the compiler sees them; the `_ =>` of a `switch` stays what it is.
 
-use super::lexer::{Kind, lex};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::lexer::{Kind, lex, significant};
 
 /// One such word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,33 +20,33 @@ pub(super) struct Word {
 /// Aliases are names that neither the code has nor are `taken`.
 pub(super) fn rename(code: &str, taken: impl Fn(&str) -> bool) -> (String, Vec<Word>) {
     let mut words = words(code);
-    let used: Vec<&str> = lex(code)
-        .iter()
-        .map(|token| &code[token.start..token.end])
-        .collect();
-    let free = |alias: &str| !used.contains(&alias) && !taken(alias);
-    let mut renamed = code.to_string();
-    for word in &mut words {
-        let tail = &word.name[1..];
-        let alias = ('A'..='Z')
-            .rev()
-            .map(|letter| format!("{letter}{tail}"))
-            .find(|alias| free(alias));
-        if let Some(alias) = alias {
-            renamed.replace_range(word.start..word.start + alias.len(), &alias);
-            word.alias = alias;
-        }
+    if words.is_empty() {
+        return (code.into(), words);
     }
+    let pieces = lex(code).into_iter();
+    let used: BTreeSet<&str> = pieces.map(|token| &code[token.start..token.end]).collect();
+    let free = |alias: &String| !used.contains(alias.as_str()) && !taken(alias);
+    let mut aliases: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let mut renamed = String::with_capacity(code.len());
+    for word in &mut words {
+        let alias = aliases.entry(word.name.clone()).or_insert_with(|| {
+            let tail = &word.name[1..];
+            let letters = ('A'..='Z').rev();
+            letters.map(|letter| format!("{letter}{tail}")).find(free)
+        });
+        word.alias = alias.clone().unwrap_or_else(|| word.name.clone());
+        renamed += &code[renamed.len()..word.start];
+        renamed += &word.alias;
+    }
+    renamed += &code[renamed.len()..];
     (renamed, words)
 }
 
 /// The words `_`, `__`, `___`, `_1` … of some code.
 fn words(code: &str) -> Vec<Word> {
-    let tokens: Vec<_> = lex(code)
-        .into_iter()
-        .filter(|t| !matches!(t.kind, Kind::Space | Kind::Comment))
-        .collect();
+    let tokens = significant(code);
     let mut found = Vec::new();
+    let (mut line, mut line_start, mut counted) = (1, 0, 0);
     for (at, token) in tokens.iter().enumerate() {
         let name = &code[token.start..token.end];
         let next = tokens.get(at + 1).map_or("", |next| &code[next.start..]);
@@ -52,14 +54,18 @@ fn words(code: &str) -> Vec<Word> {
         if token.kind != Kind::Name || !is_result(name) || arm {
             continue;
         }
-        let before = &code[..token.start];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let between = &code[counted..token.start];
+        line += between.matches('\n').count();
+        line_start = between
+            .rfind('\n')
+            .map_or(line_start, |at| counted + at + 1);
+        counted = token.start;
         found.push(Word {
             name: name.to_string(),
             alias: name.to_string(),
             start: token.start,
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
+            line,
+            column: code[line_start..token.start].chars().count() + 1,
         });
     }
     found

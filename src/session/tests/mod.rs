@@ -11,6 +11,7 @@ mod cells;
 mod check;
 mod completion;
 mod errors;
+mod speed;
 mod state;
 mod table;
 
