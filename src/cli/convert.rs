@@ -7,6 +7,7 @@ use clap::ValueEnum;
 
 use super::compile::card;
 use super::interrupts::Interrupts;
+use super::shared;
 use crate::convert::{ConvertOptions, Job, Precision, stored_weights};
 use crate::diag::Result;
 use crate::engine::device;
@@ -27,36 +28,30 @@ pub(super) struct Args {
     #[arg(short, long)]
     output: PathBuf,
 
-    /// What weights and intermediate values are.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, help = shared::help("convert", "precision"))]
     precision: PrecisionName,
 
-    /// Longest row; what the model was made for if absent, 2048 at most.
-    #[arg(long, value_name = "TOKENS")]
+    #[arg(long, value_name = "TOKENS", help = shared::help("convert", "context"))]
     context: Option<usize>,
 
-    /// Most rows in a call; 64 if absent.
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", help = shared::help("convert", "batch"))]
     batch: Option<usize>,
 
     /// Take rows of just --context tokens, --batch of them: shapes that are fixed suit the Neural Engine.
     #[arg(long, conflicts_with = "stateful")]
     fixed: bool,
 
-    /// Keep keys and values in states, with functions for prompts and for single tokens.
-    #[arg(long, conflicts_with = "batch")]
+    #[arg(long, conflicts_with = "batch", help = shared::help("convert", "stateful"))]
     stateful: bool,
 
-    /// Make the matrices smaller: int8, int8-blocks, int4, mixed, palette4, palette6, palette8, sparse.
-    #[arg(long, value_name = "SCHEME", value_parser = Compression::named)]
+    #[arg(long, value_name = "SCHEME", value_parser = Compression::named, help = shared::help("convert", "quantize"))]
     quantize: Option<Compression>,
 
     /// Do not hold the result against the source's own forward pass.
     #[arg(long)]
     no_check: bool,
 
-    /// Replace what is there.
-    #[arg(long)]
+    #[arg(long, help = shared::help("convert", "force"))]
     force: bool,
 }
 

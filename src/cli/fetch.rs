@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use super::interrupts::{self, Interrupts};
+use super::shared;
 use crate::diag::{Error, Interrupt, Result};
 use crate::host::{Event, Sink as _, Update};
 use crate::hub::{self, Settings, Step, Wanted};
@@ -21,8 +22,7 @@ pub(super) struct Args {
     /// The model: org/name.
     name: String,
 
-    /// A branch, tag or commit.
-    #[arg(long, default_value = "main")]
+    #[arg(long, default_value = "main", help = shared::help("fetch", "revision"))]
     revision: String,
 
     /// Fetch files that match this, `*` standing for any characters, instead of what a model needs; may be
@@ -30,8 +30,7 @@ pub(super) struct Args {
     #[arg(long = "file", value_name = "PATTERN")]
     files: Vec<String>,
 
-    /// Only look into the cache.
-    #[arg(long)]
+    #[arg(long, help = shared::help("fetch", "offline"))]
     offline: bool,
 
     /// Keep what is fetched in this folder.

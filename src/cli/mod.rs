@@ -25,6 +25,7 @@ mod predict;
 mod quantize;
 mod reference;
 mod serve;
+mod shared;
 mod statement;
 mod verify;
 
@@ -152,23 +153,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<ExitCode> {
     if let Some(command) = cli.command {
-        return match command {
-            Command::New(args) => new::run(&args),
-            Command::Reference(args) => reference::run(&args),
-            Command::Docs(args) => docs::run(&args),
-            Command::Definitions(args) => docs::run_definitions(&args),
-            Command::Inspect(args) => inspect::run(&args),
-            Command::Predict(args) => predict::run(&args),
-            Command::Bench(args) => bench::run(&args),
-            Command::Serve(args) => serve::run(args),
-            Command::Fetch(args) => fetch::run(args),
-            Command::Compile(args) => compile::run(&args),
-            Command::Convert(args) => convert::run(&args),
-            Command::Quantize(args) => quantize::run(&args),
-            Command::Kernel(args) => kernel::run(args),
-            Command::Lsp(args) => lsp::run(&args),
-            Command::Verify(args) => verify::run(&args),
-        };
+        return subcommand(command);
     }
     session::silence_panics();
     let prompt = cli.interactive
@@ -224,6 +209,26 @@ fn run(cli: Cli) -> Result<ExitCode> {
     }
     let code = repl::run(session, &terminal)?;
     Ok(ExitCode::from(code.clamp(0, 255) as u8))
+}
+
+fn subcommand(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::New(args) => new::run(&args),
+        Command::Reference(args) => reference::run(&args),
+        Command::Docs(args) => docs::run(&args),
+        Command::Definitions(args) => docs::run_definitions(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Serve(args) => serve::run(args),
+        Command::Fetch(args) => fetch::run(args),
+        Command::Compile(args) => compile::run(&args),
+        Command::Convert(args) => convert::run(&args),
+        Command::Quantize(args) => quantize::run(&args),
+        Command::Kernel(args) => kernel::run(args),
+        Command::Lsp(args) => lsp::run(&args),
+        Command::Verify(args) => verify::run(&args),
+    }
 }
 
 /// The program's arguments, with `--` after the script, so that what follows is the script's own.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::predict::Opening;
+use super::shared;
 use super::verify::text;
 use crate::convert::{Quantized, quantize};
 use crate::diag::{Error, Result};
@@ -57,24 +58,19 @@ struct How {
     #[arg(long, default_value = "int8", value_parser = Compression::named)]
     scheme: Compression,
 
-    /// Elements that share a scale: 32 of int4 if absent, a row of int8; a row where it does not divide it.
-    #[arg(long)]
+    #[arg(long, help = shared::help("quantize", "block"))]
     block: Option<usize>,
 
-    /// The part of a matrix's norm that 4 bits of a mixed model may lose, 0.002 if absent.
-    #[arg(long)]
+    #[arg(long, help = shared::help_and_default("quantize", "loss"))]
     loss: Option<f64>,
 
-    /// Output channels that share a palette; all if absent.
-    #[arg(long)]
+    #[arg(long, help = shared::help("quantize", "group"))]
     group: Option<usize>,
 
-    /// The part of the elements that a sparse matrix keeps, 0.5 if absent.
-    #[arg(long)]
+    #[arg(long, help = shared::help_and_default("quantize", "keep"))]
     keep: Option<f64>,
 
-    /// Smaller weights stay as they are.
-    #[arg(long, value_name = "ELEMENTS", default_value_t = ELEMENTS_MIN)]
+    #[arg(long, value_name = "ELEMENTS", default_value_t = ELEMENTS_MIN, help = shared::help("quantize", "min_elements"))]
     min_elements: usize,
 
     /// A part of the names of the weights that are compressed; may be given several times.

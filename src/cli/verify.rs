@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::predict::Opening;
+use super::shared;
 use crate::convert::{Subject, verify};
 use crate::diag::Result;
 use crate::engine::device;
@@ -28,8 +29,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
 
-    /// Tokens of a row at most; 256 if absent, less where a model takes less.
-    #[arg(long, value_name = "TOKENS")]
+    #[arg(long, value_name = "TOKENS", help = shared::help("verify", "window"))]
     window: Option<usize>,
 
     /// Fail (exit code 1) unless the largest difference of logits is below this part of the largest logit.

@@ -33,6 +33,8 @@ pub enum Kind {
     /// One of these strings.
     Choice(&'static [&'static str]),
     Array,
+    /// An array of strings; these are known.
+    List(&'static [&'static str]),
     Map,
     /// A function pointer or closure.
     Function,
@@ -67,7 +69,7 @@ impl Kind {
                 let quoted: Vec<String> = choices.iter().map(|c| format!("\"{c}\"")).collect();
                 quoted.join(" | ")
             }
-            Self::Array => "array".into(),
+            Self::Array | Self::List(_) => "array".into(),
             Self::Map => "map".into(),
             Self::Function => "function".into(),
             Self::Object { name, .. } => (*name).into(),
@@ -102,6 +104,14 @@ impl Kind {
         self.parts().into_iter().flat_map(of).collect()
     }
 
+    /// What an element of an array of this kind accepts, where that is known.
+    pub fn element(&self) -> Option<Kind> {
+        self.parts().into_iter().find_map(|kind| match kind {
+            Self::List(words) => Some(Self::Word(words)),
+            _ => None,
+        })
+    }
+
     /// The endings of the files or folders that it names.
     pub fn endings(&self) -> Option<&'static [&'static str]> {
         self.parts().iter().find_map(|kind| match kind {
@@ -126,7 +136,7 @@ impl Kind {
             Self::Choice(choices) => value
                 .as_immutable_string_ref()
                 .is_ok_and(|text| choices.contains(&text.as_str())),
-            Self::Array => value.type_id() == TypeId::of::<Array>(),
+            Self::Array | Self::List(_) => value.type_id() == TypeId::of::<Array>(),
             Self::Map => value.type_id() == TypeId::of::<Map>(),
             Self::Function => value.type_id() == TypeId::of::<FnPtr>(),
             Self::Object { id, .. } => value.type_id() == *id,
@@ -148,7 +158,7 @@ impl Kind {
             Self::Bool => vec![TypeId::of::<bool>()],
             Self::Int => vec![TypeId::of::<i64>()],
             Self::Float => vec![TypeId::of::<f64>(), TypeId::of::<i64>()],
-            Self::Array => vec![TypeId::of::<Array>()],
+            Self::Array | Self::List(_) => vec![TypeId::of::<Array>()],
             Self::Map => vec![TypeId::of::<Map>()],
             Self::Function => vec![TypeId::of::<FnPtr>()],
             Self::Object { id, .. } => vec![*id],

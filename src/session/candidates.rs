@@ -122,7 +122,7 @@ impl Candidate {
 
     pub(super) fn of_key(key: &Key) -> Self {
         let default = match key.default_text() {
-            text if text.is_empty() => String::new(),
+            text if text.is_empty() || text == "()" => String::new(),
             text => format!(" = {text}"),
         };
         let label = format!("{}: {}{default}", key.name, key.kind.name());

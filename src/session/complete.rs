@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::Session;
 use super::candidates::Candidate;
 use super::chain::dots;
-use super::cursor::{InMap, OpenCall, open_call};
+use super::cursor::{InMap, OpenCall, open_bracket, open_call};
 use super::lexer::{Kind as Piece, lex};
 use super::matching::Fit;
 use super::outline::outline;
@@ -126,10 +126,21 @@ impl Session {
         found
     }
 
-    /// What the parameter or option at the cursor accepts.
+    /// What the parameter or option at the cursor accepts, or an element of its array.
     pub(super) fn kind_at(&self, place: &Place) -> Option<Kind> {
-        let call = open_call(place.page.text, place.page.tokens)?;
-        let function = self.called(&call, place.page)?;
+        let Page { text, tokens, .. } = place.page;
+        if let Some(kind) = self.kind_after(place, tokens.len()) {
+            return Some(kind);
+        }
+        let open = open_bracket(tokens).filter(|at| text[tokens[*at].start..].starts_with('['))?;
+        self.kind_after(place, open)?.element()
+    }
+
+    /// What the parameter or option after so many tokens accepts.
+    fn kind_after(&self, place: &Place, end: usize) -> Option<Kind> {
+        let page = place.page;
+        let call = open_call(page.text, page.tokens.get(..end)?)?;
+        let function = self.called(&call, page)?;
         match &call.map {
             Some(map) => {
                 let named = |key: &&Key| Some(key.name) == map.key;

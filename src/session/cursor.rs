@@ -61,6 +61,23 @@ pub(super) fn open_call<'a>(text: &'a str, tokens: &[Token]) -> Option<OpenCall<
     innermost(text, tokens, &stack)
 }
 
+/// The innermost bracket that `tokens` leave open.
+pub(super) fn open_bracket(tokens: &[Token]) -> Option<usize> {
+    let mut closed = 0_usize;
+    tokens.iter().rposition(|token| match token.kind {
+        Kind::Close => {
+            closed += 1;
+            false
+        }
+        Kind::Open if closed == 0 => true,
+        Kind::Open => {
+            closed -= 1;
+            false
+        }
+        _ => false,
+    })
+}
+
 fn innermost<'a>(text: &'a str, tokens: &[Token], stack: &[Open<'a>]) -> Option<OpenCall<'a>> {
     let call = |map: Option<InMap<'a>>| match stack.iter().rev().nth(usize::from(map.is_some())) {
         Some(Open::Call { at, argument }) => {

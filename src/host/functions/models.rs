@@ -70,7 +70,7 @@ const LOAD: &[Key] = &[
     ),
     Key::optional(
         "passes",
-        Kind::Array,
+        Kind::List(&Passes::NAMES),
         "What the portable engine fuses: rms_norm, rotary, silu_mul, attention, packed, packed_rows, update_state; all of it if left out.",
     ),
     Key::choice(

@@ -38,13 +38,14 @@ pub fn overview(registry: &Registry) -> String {
     let mut text = String::new();
     for topic in TOPICS {
         let _ = writeln!(text, "{:<12} {}", topic.name, topic.summary);
-        let members = of_topic(registry, topic.name);
-        let free = members.iter().filter(|f| f.form == Form::Function);
-        let names: Vec<String> = free.map(|f| f.name.to_string()).collect();
-        let more = members.iter().filter(|f| f.form != Form::Function).count();
-        let methods = (more > 0).then(|| format!("{more} methods and properties"));
-        let parts: Vec<String> = [names, methods.into_iter().collect()].concat();
-        text += &text::wrapped(&parts.join(", "), 13, 79);
+        let members = of_topic(registry, topic.name).into_iter();
+        let names = members.filter_map(|f| match f.form {
+            Form::Function => Some(f.name.to_string()),
+            Form::Method | Form::Property => Some(format!(".{}", f.name)),
+            Form::Operator | Form::Index => None,
+        });
+        let names: Vec<String> = names.collect();
+        text += &text::wrapped(&names.join(" "), 13, 13);
     }
     text + "\nhelp(\"models\") tells about a topic, help(\"load\") or load? about a name, load?? all of it;\n\
             help(\"any word\") looks for a word. %magics lists the commands of the prompt."

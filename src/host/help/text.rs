@@ -12,7 +12,7 @@ pub(super) fn function(function: &ScriptFn, depth: Depth) -> String {
     let full = depth == Depth::Full;
     let mut text = format!("{}\n  {}", function.signature(), function.summary);
     if full && !function.details.is_empty() {
-        let _ = write!(text, "\n\n  {}", function.details.replace('\n', "\n  "));
+        let _ = write!(text, "\n\n{}", paragraphs(function.details));
     }
     let params = function
         .params
@@ -64,10 +64,11 @@ fn section(title: &str, rows: Vec<(&str, String)>) -> String {
     let Some(width) = rows.iter().map(|(name, _)| name.len()).max() else {
         return String::new();
     };
-    let lines = rows
-        .iter()
-        .map(|(name, summary)| format!("\n  {name:<width$}  {summary}"));
-    format!("\n\n{title}:{}", lines.collect::<String>())
+    let line = |(name, summary): &(&str, String)| {
+        let told = wrapped(summary, width + 4, width + 4);
+        format!("\n  {name:<width$}  {}", told.trim())
+    };
+    format!("\n\n{title}:{}", rows.iter().map(line).collect::<String>())
 }
 
 /// A function of the language.
@@ -107,17 +108,26 @@ fn rows(rows: Vec<(String, &str)>) -> String {
     lines.collect::<String>().replace("  \n", "\n")
 }
 
-/// Lines of at most `width` columns, each `indent` deep.
-pub(super) fn wrapped(text: &str, indent: usize, width: usize) -> String {
+/// Columns of help texts.
+const WIDTH: usize = 100;
+
+/// The text in lines that begin at a column, the first at another.
+pub(super) fn wrapped(text: &str, first: usize, column: usize) -> String {
     let mut lines = String::new();
-    let mut line = " ".repeat(indent);
+    let mut line = " ".repeat(first);
     for word in text.split(' ') {
-        if line.len() + 1 + word.len() > width && !line.trim().is_empty() {
+        if line.chars().count() + word.chars().count() > WIDTH && !line.trim().is_empty() {
             let _ = writeln!(lines, "{}", line.trim_end());
-            line = " ".repeat(indent);
+            line = " ".repeat(column);
         }
         line += &format!("{word} ");
     }
     let _ = writeln!(lines, "{}", line.trim_end());
     lines
+}
+
+/// Paragraphs two columns deep.
+fn paragraphs(text: &str) -> String {
+    let lines = text.lines().map(|line| wrapped(line, 2, 2));
+    lines.collect::<String>().trim_end().to_string()
 }

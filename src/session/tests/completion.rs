@@ -134,6 +134,10 @@ fn options() {
             ("json(1, #{pretty: tru^", &["true"]),
             ("load(\"x\", #{de^", &["device: string = \"cpu\""]),
             ("load(\"x\", #{device: \"cpu\", de^", &[]),
+            (
+                "load(\"x\", #{passes: [\"rotary\", \"pack^",
+                &["packed", "packed_rows"],
+            ),
             ("load(\"x\", #{engine: \"^", &["portable", "apple"]),
             ("load(\"x\", #{engine: \"a^", &["apple"]),
             ("load(\"x\", #{device: \"m^", &["metal"]),

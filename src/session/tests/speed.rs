@@ -1,4 +1,5 @@
 //! How long the prompt takes for a key. Run it by hand: `cargo test --release -- --ignored --nocapture speed`.
+#![allow(clippy::disallowed_methods, reason = "it measures time")]
 
 use std::time::Instant;
 

@@ -1,5 +1,7 @@
 //! The table of script functions is in order, and its examples show what they say.
 
+use std::collections::BTreeSet;
+
 use super::Bench;
 use crate::host::function::Form;
 use crate::host::options::Default;
@@ -93,5 +95,86 @@ fn defaults_of_options_fit_their_kinds() {
             let value = key.default_value();
             assert!(key.check(&value).is_ok(), "{}: {}", function.name, key.name);
         }
+    }
+}
+
+/// Each function that tells the keys of its result, with code that gives one, and keys that are only there when
+/// they are asked for or by another method.
+const RESULTS: &[(&str, &str)] = &[
+    (
+        "Model.generate",
+        "load(\"embedded:student\").generate(\"tea\", #{max_new_tokens: 1, top_logprobs: 1})",
+    ),
+    (
+        "Student.generate",
+        "student(load(\"embedded:student\"), #{rank: 1}).generate([\"tea\"], #{max_new_tokens: 1, top_logprobs: 1})",
+    ),
+    (
+        "ChatTemplate.encode",
+        "load(\"embedded:student\").template().encode(\"hi\")",
+    ),
+    (
+        "Trace.rows",
+        "trace(load(\"embedded:student\"), \"tea\").rows()",
+    ),
+    (
+        "Judge.compare",
+        "judge(load(\"embedded:judge\")).compare(\"the soup was\", \"good\", \"bad\")",
+    ),
+    (
+        "Judge.compare_all",
+        "let a = [#{prompt: \"a\", completion: \"b\"}]; judge(load(\"embedded:judge\")).compare_all(a, a)",
+    ),
+    ("win_rate", "win_rate([1.0])"),
+    (
+        "Verification.data",
+        "let m = load(\"embedded:student\"); verify(m, m, #{text: \"the soup was good\"}).data()",
+    ),
+    (
+        "Trainer.step",
+        "let s = student(load(\"embedded:student\"), #{rank: 1}); sft(s, [\"tea\"], #{batch: 1}).step()",
+    ),
+    (
+        "Trainer.step",
+        "let s = student(load(\"embedded:student\"), #{rank: 1}); grpo(s, [\"tea\"], |all| all.map(|a| 1.0), #{group: 2, prompts_per_step: 1, max_new_tokens: 2}).step()",
+    ),
+    (
+        "Trainer.run",
+        "let s = student(load(\"embedded:student\"), #{rank: 1}); sft(s, [\"tea\"], #{batch: 1}).run(1)",
+    ),
+];
+
+#[test]
+fn results_have_the_keys_that_are_told() {
+    let bench = Bench::new();
+    for function in &bench.session.host().registry().functions {
+        let owner = function
+            .receiver
+            .map_or(String::new(), |r| format!("{}.", r.name));
+        let name = format!("{owner}{}", function.name);
+        let told: BTreeSet<&str> = function.fields.iter().map(|(key, _)| *key).collect();
+        let mut given = BTreeSet::new();
+        for (_, code) in RESULTS.iter().filter(|(known, _)| *known == name) {
+            let keys = format!(
+                "let r = {{ {code} }}; let m = if type_of(r) == \"array\" {{ r[0] }} else {{ r }}; m.keys()"
+            );
+            let keys = Bench::new()
+                .session
+                .eval(&keys)
+                .value
+                .into_typed_array::<String>();
+            given.extend(keys.unwrap());
+        }
+        let unknown: Vec<&String> = given
+            .iter()
+            .filter(|key| !told.contains(key.as_str()))
+            .collect();
+        assert!(unknown.is_empty(), "{name} gives {unknown:?} too");
+        let only_by_others = matches!(name.as_str(), "Trainer.run" | "Trace.first_bad");
+        let missing: Vec<&&str> = told.iter().filter(|key| !given.contains(**key)).collect();
+        assert!(
+            only_by_others || missing.is_empty(),
+            "{name} does not give {missing:?}"
+        );
     }
 }

@@ -59,6 +59,17 @@ impl Default for Passes {
 }
 
 impl Passes {
+    /// The names of [`ALL`].
+    pub const NAMES: [&str; ALL.len()] = {
+        let mut names = [""; ALL.len()];
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = ALL[at].name;
+            at += 1;
+        }
+        names
+    };
+
     pub fn none() -> Self {
         Self(BTreeSet::new())
     }
