@@ -32,8 +32,9 @@ pub(super) fn run(session: &mut Session, out: &Out, task: Task) -> Result<ExitCo
     match task {
         Task::File(path) => {
             let params = session.params_of(&path)?;
-            if session.host().args().iter().any(|arg| arg == "--help") && !params.open {
-                println!("{}", params.help());
+            let help = params.help();
+            if session.host().args().iter().any(|arg| arg == "--help") && !help.is_empty() {
+                println!("{help}");
                 return Ok(ExitCode::SUCCESS);
             }
             params.check(session.host().args())?;

@@ -129,6 +129,28 @@ enum Command {
     Verify(verify::Args),
 }
 
+impl Command {
+    fn run(self) -> Result<ExitCode> {
+        match self {
+            Self::New(args) => new::run(&args),
+            Self::Reference(args) => reference::run(&args),
+            Self::Docs(args) => docs::run(&args),
+            Self::Definitions(args) => docs::run_definitions(&args),
+            Self::Inspect(args) => inspect::run(&args),
+            Self::Predict(args) => predict::run(&args),
+            Self::Bench(args) => bench::run(&args),
+            Self::Serve(args) => serve::run(args),
+            Self::Fetch(args) => fetch::run(args),
+            Self::Compile(args) => compile::run(&args),
+            Self::Convert(args) => convert::run(&args),
+            Self::Quantize(args) => quantize::run(&args),
+            Self::Kernel(args) => kernel::run(args),
+            Self::Lsp(args) => lsp::run(&args),
+            Self::Verify(args) => verify::run(&args),
+        }
+    }
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     let worker = std::thread::Builder::new()
@@ -153,7 +175,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<ExitCode> {
     if let Some(command) = cli.command {
-        return subcommand(command);
+        return command.run();
     }
     session::silence_panics();
     let prompt = cli.interactive
@@ -209,26 +231,6 @@ fn run(cli: Cli) -> Result<ExitCode> {
     }
     let code = repl::run(session, &terminal)?;
     Ok(ExitCode::from(code.clamp(0, 255) as u8))
-}
-
-fn subcommand(command: Command) -> Result<ExitCode> {
-    match command {
-        Command::New(args) => new::run(&args),
-        Command::Reference(args) => reference::run(&args),
-        Command::Docs(args) => docs::run(&args),
-        Command::Definitions(args) => docs::run_definitions(&args),
-        Command::Inspect(args) => inspect::run(&args),
-        Command::Predict(args) => predict::run(&args),
-        Command::Bench(args) => bench::run(&args),
-        Command::Serve(args) => serve::run(args),
-        Command::Fetch(args) => fetch::run(args),
-        Command::Compile(args) => compile::run(&args),
-        Command::Convert(args) => convert::run(&args),
-        Command::Quantize(args) => quantize::run(&args),
-        Command::Kernel(args) => kernel::run(args),
-        Command::Lsp(args) => lsp::run(&args),
-        Command::Verify(args) => verify::run(&args),
-    }
 }
 
 /// The program's arguments, with `--` after the script, so that what follows is the script's own.

@@ -6,6 +6,15 @@ use super::lexer::{Kind, lex};
 use crate::diag::Error;
 use crate::host::show;
 
+/// The comment that ends a line.
+fn remark(line: &str) -> &str {
+    let tokens = lex(line);
+    let comment = tokens.last().filter(|token| token.kind == Kind::Comment);
+    comment.map_or("", |token| {
+        line[token.start..token.end].trim_matches('/').trim()
+    })
+}
+
 /// The parameters of a script.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Params {
@@ -44,9 +53,10 @@ impl Params {
             match nodes.last() {
                 Some(ASTNode::Stmt(Stmt::Import(..))) => found.open = true,
                 Some(
-                    ASTNode::Stmt(Stmt::FnCall(call, _)) | ASTNode::Expr(Expr::FnCall(call, _)),
+                    ASTNode::Stmt(Stmt::FnCall(call, at)) | ASTNode::Expr(Expr::FnCall(call, at)),
                 ) => {
-                    found.note(&call.name, &call.args);
+                    let line = at.line().and_then(|line| code.lines().nth(line - 1));
+                    found.note(&call.name, &call.args, remark(line.unwrap_or("")));
                 }
                 _ => {}
             }
@@ -55,7 +65,8 @@ impl Params {
         found
     }
 
-    fn note(&mut self, function: &str, args: &[Expr]) {
+    /// `remark` is the comment after the call.
+    fn note(&mut self, function: &str, args: &[Expr], remark: &str) {
         match (function, args) {
             ("param", [Expr::StringConstant(name, _), rest @ ..]) => {
                 let default = rest
@@ -72,7 +83,7 @@ impl Params {
                         Ok(text) => format!("{:?}", text.as_str()),
                         Err(_) => value.to_string(),
                     }),
-                    summary: summary.unwrap_or_default(),
+                    summary: summary.unwrap_or_else(|| remark.into()),
                 });
             }
             ("param" | "args", _) => self.open = true,
@@ -105,7 +116,7 @@ impl Params {
         }
     }
 
-    /// What `script.rhai --help` shows.
+    /// What `script.rhai --help` shows; nothing of code that does not compile.
     pub fn help(&self) -> String {
         let usage = |param: &Param| format!("--{} <{}>", param.name, param.kind);
         let width = self
@@ -129,6 +140,11 @@ impl Params {
                 .map_or(String::new(), |text| format!(" (default {text})"));
             let line = format!("  {:<width$}  {}{default}", usage(param), param.summary);
             text += &format!("\n{}", line.trim_end());
+        }
+        match (self.open, text.is_empty()) {
+            (false, true) => text += "It takes no parameters.",
+            (true, false) => text += "\n\nIts modules, or args(), may take more.",
+            _ => {}
         }
         text
     }
