@@ -9,7 +9,7 @@ use jupyter_protocol::{
 };
 use serde_json::json;
 
-use crate::cli::run;
+use crate::cli::{program, run};
 use client::{Client, places};
 
 fn unknown(kind: &str, content: serde_json::Value) -> UnknownMessage {
@@ -356,4 +356,49 @@ fn bad_connection_files_are_refused() {
     info["shell_port"] = json!(port);
     std::fs::write(&file, info.to_string()).unwrap();
     check(&format!("can't listen on tcp://127.0.0.1:{port} (shell)"));
+}
+
+#[test]
+fn kernels_are_installed_checked_and_removed() {
+    let data = tempfile::tempdir().unwrap();
+    let kernel = |args: &[&str]| {
+        let mut command = program();
+        command.arg("kernel").args(args);
+        command.env("JUPYTER_DATA_DIR", data.path());
+        for other in ["JUPYTER_PATH", "VIRTUAL_ENV", "CONDA_PREFIX"] {
+            command.env_remove(other);
+        }
+        let output = command.output().unwrap();
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(told).unwrap())
+    };
+    let (code, told) = kernel(&[
+        "install",
+        "--name",
+        "mine",
+        "--sandbox",
+        "--time-limit",
+        "90s",
+    ]);
+    assert_eq!(code, Some(0), "{told}");
+    let folder = data.path().join("kernels/mine");
+    let spec = std::fs::read(folder.join("kernel.json")).unwrap();
+    let spec: serde_json::Value = serde_json::from_slice(&spec).unwrap();
+    assert_eq!(
+        (&spec["language"], &spec["interrupt_mode"]),
+        (&json!("rhai"), &json!("message"))
+    );
+    let (_, told) = kernel(&["check"]);
+    let runs = "kernel run --time-limit=1m30s --sandbox {connection_file}";
+    for words in [
+        &folder.display().to_string(),
+        runs,
+        "starts, and answers as rlaif-repl",
+    ] {
+        assert!(told.contains(words), "{told}");
+    }
+    assert_eq!(kernel(&["uninstall", "--name", "mine"]).0, Some(0));
+    let (code, told) = kernel(&["uninstall", "--name", "mine"]);
+    assert_eq!(code, Some(2));
+    assert!(told.contains("no kernel mine in"), "{told}");
 }

@@ -10,6 +10,7 @@ use super::{Stopwatch, fetch, git};
 use crate::diag::{Error, Result};
 use crate::host::{Provenance, Setup};
 use crate::kernel::{self, check, spec};
+use crate::repl;
 use crate::session::{self, Session};
 
 const AFTER: &str = "\
@@ -28,13 +29,22 @@ pub(super) struct Args {
 #[derive(clap::Subcommand)]
 enum Command {
     /// Tell Jupyter of this program.
-    Install(Place),
+    Install(Install),
     /// Remove the kernel from Jupyter.
     Uninstall(Place),
     /// Tell what is installed where, and whether it starts.
     Check,
     /// Run the kernel; Jupyter does this.
     Run(Run),
+}
+
+#[derive(clap::Args)]
+struct Install {
+    #[command(flatten)]
+    place: Place,
+
+    #[command(flatten)]
+    ways: Ways,
 }
 
 #[derive(clap::Args)]
@@ -57,6 +67,13 @@ struct Run {
     /// The file in which the client says where to listen.
     connection_file: PathBuf,
 
+    #[command(flatten)]
+    ways: Ways,
+}
+
+/// How the kernel runs.
+#[derive(clap::Args)]
+struct Ways {
     /// Seed of everything random.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -65,11 +82,19 @@ struct Run {
     bounds: Bounds,
 }
 
+impl Ways {
+    /// The options that say so.
+    fn words(&self) -> Vec<String> {
+        let seed = (self.seed != 0).then(|| format!("--seed={}", self.seed));
+        seed.into_iter().chain(self.bounds.words()).collect()
+    }
+}
+
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     match args.command {
-        Command::Install(place) => {
+        Command::Install(Install { place, ways }) => {
             let program = std::env::current_exe()?;
-            let folder = spec::install(&place.data()?, &place.name, &program)?;
+            let folder = spec::install(&place.data()?, &place.name, &program, &ways.words())?;
             println!(
                 "installed the kernel {} in {}",
                 place.name,
@@ -179,10 +204,12 @@ fn tell() -> ExitCode {
 fn serve(args: Run) -> Result<ExitCode> {
     session::silence_panics();
     let base = std::env::current_dir()?;
-    let code = kernel::run(&args.connection_file, |sink, front, interrupt| {
+    // Beside the prompt's, which has a format of its own.
+    let history = repl::history_file().map(|file| file.with_extension("cells"));
+    let code = kernel::run(&args.connection_file, history, |sink, front, interrupt| {
         Session::new(Setup {
             base,
-            seed: args.seed,
+            seed: args.ways.seed,
             args: Vec::new(),
             sink,
             front,
@@ -192,7 +219,7 @@ fn serve(args: Run) -> Result<ExitCode> {
                 script: None,
                 git: Some(git::commit),
             },
-            limits: args.bounds.into(),
+            limits: args.ways.bounds.into(),
             hub: fetch::settings(),
         })
     })?;

@@ -20,6 +20,20 @@ pub(super) struct Bounds {
     sandbox: bool,
 }
 
+impl Bounds {
+    /// The options that give these bounds.
+    pub fn words(&self) -> Vec<String> {
+        let time = self.time_limit.map(|time| {
+            format!("--time-limit={}", humantime::format_duration(time)).replace(' ', "")
+        });
+        let operations = self
+            .max_operations
+            .map(|count| format!("--max-operations={count}"));
+        let sandbox = self.sandbox.then(|| "--sandbox".to_string());
+        [time, operations, sandbox].into_iter().flatten().collect()
+    }
+}
+
 impl From<Bounds> for Limits {
     fn from(bounds: Bounds) -> Self {
         Self {

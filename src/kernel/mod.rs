@@ -29,7 +29,7 @@ pub mod spec;
 mod wire;
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::channel;
@@ -48,12 +48,13 @@ use questions::Questions;
 use sockets::Sockets;
 
 /// Serves the session that `open` makes of a sink, who answers questions and an interrupt flag, until a client
-/// ends it; gives the exit code. Scripts run on the calling thread.
+/// ends it; gives the exit code. Scripts run on the calling thread, `history` keeps the cells for later kernels.
 ///
 /// # Errors
 /// The connection file is no such file, or its addresses can't be had.
 pub fn run(
     connection_file: &Path,
+    history: Option<PathBuf>,
     open: impl FnOnce(Arc<dyn Sink>, Arc<dyn Front>, Arc<AtomicBool>) -> Session,
 ) -> Result<i32> {
     let info = connection::read(connection_file)?;
@@ -88,7 +89,7 @@ pub fn run(
         requests: waiting,
         stop,
         checker: Checker::new(),
-        past: Past::default(),
+        past: Past::open(history),
         waiting: VecDeque::new(),
     };
     let code = cells.run();

@@ -1,35 +1,73 @@
-//! The cells so far, as clients ask for them: the last ones, a range, or those that match a pattern.
+//! The cells of this and earlier kernels, as clients ask for them: the last ones, a range, or those that match a
+//! pattern. A file keeps them, a line of JSON each: several kernels may add to it at once.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use jupyter_protocol::{HistoryEntry, HistoryReply, HistoryRequest};
+use serde::{Deserialize, Serialize};
 
-use crate::files::matches;
+use crate::files::{matches, write_atomic};
 
-/// Cells are all of this session.
-const SESSION: usize = 1;
+/// Cells that are kept from one kernel to the next.
+const KEPT: usize = 1000;
 
 #[derive(Debug, Default)]
-pub(super) struct Past(Vec<Cell>);
+pub(super) struct Past {
+    cells: Vec<Cell>,
+    /// Kernels are counted.
+    session: usize,
+    file: Option<PathBuf>,
+}
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Cell {
+    session: usize,
     number: usize,
     code: String,
+    /// Of this kernel's cells.
+    #[serde(skip)]
     shown: String,
 }
 
 impl Past {
+    /// With the cells of earlier kernels, if there is a file for them.
+    pub fn open(file: Option<PathBuf>) -> Self {
+        let mut cells = file.as_deref().map_or(Vec::new(), read);
+        let session = 1 + cells.iter().map(|cell| cell.session).max().unwrap_or(0);
+        let surplus = cells.len().saturating_sub(KEPT);
+        cells.drain(..surplus);
+        if let Some(file) = file.as_deref().filter(|_| surplus > KEPT) {
+            let lines: String = cells.iter().filter_map(line).collect();
+            // Too long a history is no reason not to start.
+            write_atomic(file, lines.as_bytes()).ok();
+        }
+        Self {
+            cells,
+            session,
+            file,
+        }
+    }
+
     pub fn add(&mut self, number: usize, code: &str, shown: String) {
-        let code = code.to_string();
-        self.0.push(Cell {
+        let cell = Cell {
+            session: self.session,
             number,
-            code,
+            code: code.into(),
             shown,
-        });
+        };
+        if let Some((file, line)) = self.file.as_deref().zip(line(&cell)) {
+            // A history that can't be written must not stop the work.
+            append(file, &line).ok();
+        }
+        self.cells.push(cell);
     }
 
     pub fn answer(&self, request: &HistoryRequest) -> HistoryReply {
         let (cells, output) = match request {
-            HistoryRequest::Tail { n, output, .. } => (last(self.0.iter().collect(), *n), *output),
+            HistoryRequest::Tail { n, output, .. } => {
+                (last(self.cells.iter().collect(), *n), *output)
+            }
             HistoryRequest::Range {
                 session,
                 start,
@@ -50,20 +88,21 @@ impl Past {
 
     /// Cells `start` up to, but without, `stop`; a session of 0 or less counts back from this one.
     fn range(&self, session: i32, start: i32, stop: i32) -> Vec<&Cell> {
-        if session != 0 && session != SESSION as i32 {
-            return Vec::new();
-        }
-        let number = |cell: &&Cell| i32::try_from(cell.number).unwrap_or(i32::MAX);
-        let cells = self.0.iter();
-        cells
-            .filter(|cell| (start..stop).contains(&number(cell)))
-            .collect()
+        let int = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+        let session = match session {
+            ..=0 => int(self.session).saturating_add(session),
+            session => session,
+        };
+        let fits = |cell: &&Cell| {
+            int(cell.session) == session && (start..stop).contains(&int(cell.number))
+        };
+        self.cells.iter().filter(fits).collect()
     }
 
     /// Of equal cells the last counts if they are to be unique.
     fn matching(&self, pattern: &str, unique: bool) -> Vec<&Cell> {
         let mut found: Vec<&Cell> = Vec::new();
-        for cell in &self.0 {
+        for cell in &self.cells {
             if matches(pattern, &cell.code) {
                 found.retain(|known| !unique || known.code != cell.code);
                 found.push(cell);
@@ -77,8 +116,10 @@ impl Cell {
     fn entry(&self, output: bool) -> HistoryEntry {
         let code = self.code.clone();
         match output {
-            true => HistoryEntry::InputOutput(SESSION, self.number, (code, self.shown.clone())),
-            false => HistoryEntry::Input(SESSION, self.number, code),
+            true => {
+                HistoryEntry::InputOutput(self.session, self.number, (code, self.shown.clone()))
+            }
+            false => HistoryEntry::Input(self.session, self.number, code),
         }
     }
 }
@@ -88,13 +129,69 @@ fn last(mut cells: Vec<&Cell>, n: i32) -> Vec<&Cell> {
     cells.split_off(cells.len().saturating_sub(n))
 }
 
+/// The cells of a file; what is no cell is passed over.
+fn read(file: &Path) -> Vec<Cell> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
+}
+
+fn line(cell: &Cell) -> Option<String> {
+    Some(serde_json::to_string(cell).ok()? + "\n")
+}
+
+fn append(file: &Path, line: &str) -> std::io::Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut file = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(file)?;
+    file.write_all(line.as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn the_next_kernel_knows_the_cells() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new/cells");
+        let open = || Past::open(Some(file.clone()));
+        let mut first = open();
+        first.add(1, "a\nb", "shown".into());
+        append(&file, "no cell\n").unwrap();
+        let mut second = open();
+        second.add(1, "c", String::new());
+        let tail = HistoryRequest::Tail {
+            n: 9,
+            output: false,
+            raw: true,
+        };
+        let told = serde_json::to_string(&second.answer(&tail).history).unwrap();
+        assert_eq!(told, r#"[[1,1,"a\nb"],[2,1,"c"]]"#);
+        let before: Vec<&str> = second
+            .range(-1, 0, 9)
+            .iter()
+            .map(|cell| cell.code.as_str())
+            .collect();
+        assert_eq!(before, ["a\nb"]);
+        for number in 0..2 * KEPT {
+            second.add(number, "d", String::new());
+        }
+        assert_eq!(open().cells.len(), KEPT);
+        assert_eq!(
+            std::fs::read_to_string(&file).unwrap().lines().count(),
+            KEPT
+        );
+    }
+
+    #[test]
     fn what_is_asked_for() {
-        let mut past = Past::default();
+        let mut past = Past::open(None);
         for (number, code) in [(1, "a"), (2, "b"), (3, "a"), (4, "ab")] {
             past.add(number, code, format!("{number}!"));
         }

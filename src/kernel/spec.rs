@@ -27,11 +27,11 @@ pub struct Installed {
     pub argv: Vec<String>,
 }
 
-/// Writes the kernelspec below a data folder of Jupyter's; gives its folder.
+/// Writes the kernelspec below a data folder of Jupyter's, for `program kernel run` with the options; gives its folder.
 ///
 /// # Errors
 /// The name is no kernel's name or that of another kernel, or the folder can't be written.
-pub fn install(data: &Path, name: &str, program: &Path) -> Result<PathBuf> {
+pub fn install(data: &Path, name: &str, program: &Path, options: &[String]) -> Result<PathBuf> {
     let folder = place(data, name)?;
     let Some(program) = program.to_str() else {
         fail!(
@@ -48,8 +48,14 @@ pub fn install(data: &Path, name: &str, program: &Path) -> Result<PathBuf> {
         NAME => "RLAIF (Rhai)".to_string(),
         name => format!("RLAIF (Rhai, {name})"),
     };
+    let options = options.iter().map(String::as_str);
+    let argv: Vec<&str> = [program, "kernel", "run"]
+        .into_iter()
+        .chain(options)
+        .chain(["{connection_file}"])
+        .collect();
     let spec = json!({
-        "argv": [program, "kernel", "run", "{connection_file}"],
+        "argv": argv,
         "display_name": display_name,
         "language": LANGUAGE,
         "interrupt_mode": "message",
@@ -123,15 +129,19 @@ mod tests {
     fn kernels_come_and_go() {
         let data = tempfile::tempdir().unwrap();
         let program = Path::new("/bin/rlaif-repl");
-        let folder = install(data.path(), NAME, program).unwrap();
-        install(data.path(), "second", program).unwrap();
-        install(data.path(), NAME, program).unwrap();
+        let folder = install(data.path(), NAME, program, &[]).unwrap();
+        install(data.path(), "second", program, &["--sandbox".into()]).unwrap();
+        install(data.path(), NAME, program, &[]).unwrap();
         assert!(folder.join("logo-64x64.png").exists());
         let names: Vec<String> = installed(data.path())
             .into_iter()
             .map(|k| k.display_name)
             .collect();
         assert_eq!(names, ["RLAIF (Rhai)", "RLAIF (Rhai, second)"]);
+        assert_eq!(
+            installed(data.path())[1].argv[1..],
+            ["kernel", "run", "--sandbox", "{connection_file}"]
+        );
         assert_eq!(uninstall(data.path(), NAME).unwrap(), Some(folder));
         assert_eq!(uninstall(data.path(), NAME).unwrap(), None);
         assert_eq!(installed(data.path()).len(), 1);
@@ -147,7 +157,7 @@ mod tests {
         std::fs::write(folder.join(FILE), spec).unwrap();
         let program = Path::new("/bin/rlaif-repl");
         for name in ["python3", "", "a/b", "..", "ä"] {
-            assert!(install(data.path(), name, program).is_err(), "{name}");
+            assert!(install(data.path(), name, program, &[]).is_err(), "{name}");
             assert!(uninstall(data.path(), name).is_err(), "{name}");
         }
         assert!(folder.exists());

@@ -112,7 +112,7 @@ fn step(session: &mut Session, terminal: &Terminal, line: &str) -> Next {
 }
 
 /// Where the history lives: `RLAIF_HISTORY`, or a file in the user's state folder.
-fn history_file() -> Option<PathBuf> {
+pub fn history_file() -> Option<PathBuf> {
     if let Some(file) = std::env::var_os("RLAIF_HISTORY") {
         return Some(file.into()).filter(|file: &PathBuf| !file.as_os_str().is_empty());
     }
