@@ -48,6 +48,7 @@ pub mod sink;
 mod sort;
 pub mod value;
 
+pub use crate::engine::portable::{Spent, finish_tally, start_tally};
 pub use call::{Call, Callback};
 pub use context::{Clock, Host, Setup, StillClock};
 pub use front::{Front, Nobody};

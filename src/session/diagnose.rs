@@ -149,7 +149,7 @@ impl Sources {
         }
     }
 
-    fn line(&self, source: &str, line: usize) -> String {
+    pub(super) fn line(&self, source: &str, line: usize) -> String {
         let at = |text: &str| text.lines().nth(line - 1).unwrap_or("").to_string();
         match self.texts.get(source) {
             Some(text) => at(text),

@@ -33,6 +33,13 @@ type Fallible<T> = Result<T, Box<rhai::EvalAltResult>>;
 
 impl History {
     pub(super) fn new(engine: &mut Engine) -> Self {
+        let history = Self::default();
+        history.install(engine);
+        history
+    }
+
+    /// Makes `In` and `Out` known to an engine.
+    pub(super) fn install(&self, engine: &mut Engine) {
         engine
             .register_type_with_name::<In>("In")
             .register_type_with_name::<Out>("Out")
@@ -54,7 +61,6 @@ impl History {
                     .cloned()
                     .ok_or_else(|| to_rhai(Error::new(format!("cell {at} has no result"))))
             });
-        Self::default()
     }
 
     fn lock(&self) -> MutexGuard<'_, Cells> {

@@ -7,6 +7,7 @@ mod check;
 mod complete;
 mod completeness;
 mod cursor;
+mod debug;
 mod diagnose;
 mod fork;
 mod history;
@@ -20,13 +21,16 @@ mod outline;
 mod panics;
 mod params;
 mod place;
+mod profile;
 mod quoted;
+mod repeat;
 mod reply;
 mod shape;
 mod size;
 mod underscore;
 mod undo;
 mod uses;
+mod watch;
 mod words;
 
 use std::collections::BTreeMap;
@@ -48,7 +52,7 @@ pub use reply::{Outcome, Reply};
 
 use crate::diag::{Error, Result};
 use crate::host::builtins::{self, Builtin};
-use crate::host::{Host, Setup, engine, resolver, show};
+use crate::host::{Host, Kept, Setup, engine, resolver, show};
 use crate::report::Display;
 use crate::runs::Status;
 use fork::Fork;
@@ -56,6 +60,7 @@ use history::History;
 use underscore::Word;
 use undo::{Before, Undo};
 use uses::Uses;
+use watch::{Watched, Watching};
 
 /// A running session.
 pub struct Session {
@@ -71,10 +76,25 @@ pub struct Session {
     builtins: OnceLock<Vec<Builtin>>,
     undo: Undo,
     forks: Vec<Fork>,
+    /// The engine that tells its steps, once it is needed.
+    watched: Option<Watched>,
+    /// Who watches the next evaluation.
+    watcher: Option<Watching>,
+    /// The last cell that failed.
+    failure: Option<Failure>,
+}
+
+/// A cell that failed, to look into.
+struct Failure {
+    name: String,
+    code: String,
+    problem: Diagnostic,
+    /// What was behind handles before it.
+    states: Vec<Kept>,
 }
 
 /// The texts that errors can point into.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Sources {
     /// By cell or file name.
     texts: BTreeMap<String, String>,
@@ -106,6 +126,9 @@ impl Session {
             builtins: OnceLock::new(),
             undo: Undo::new(),
             forks: Vec::new(),
+            watched: None,
+            watcher: None,
+            failure: None,
         };
         session.reset();
         session
@@ -190,8 +213,13 @@ impl Session {
         let late = alarm.rang();
         let exit = self.host.take_exit();
         let failed = result.is_err() && exit.is_none();
+        let mut states = Vec::new();
         let note = match before {
-            Some((before, uses)) if failed && cell => self.take_back(before, &uses, length),
+            Some((mut before, uses)) if failed && cell => {
+                states = std::mem::take(&mut before.states);
+                let names: Vec<&str> = states.iter().map(|(name, _)| name.as_str()).collect();
+                self.take_back(before, &uses, &names, length)
+            }
             before => {
                 let replaced = cells::drop_shadowed(&mut self.scope, &words);
                 if let Some((mut before, _)) = before {
@@ -209,6 +237,12 @@ impl Session {
                 if late && problem.is_interrupt() {
                     problem.out_of_time(self.host.limits());
                 }
+                self.failure = cell.then(|| Failure {
+                    name: name.into(),
+                    code: code.into(),
+                    problem: (*problem).clone(),
+                    states: states.into_iter().map(|(_, kept)| kept).collect(),
+                });
                 let unfinished = self.host.take_unfinished();
                 let kept = unfinished.filter(|_| problem.is_interrupt());
                 (kept.unwrap_or(Dynamic::UNIT), Some(*problem))
@@ -265,9 +299,17 @@ impl Session {
             self.functions.combine(ast.clone_functions_only());
         }
         let program = self.program(name, &ast);
-        let scope = &mut self.scope;
-        let engine = &self.engine;
-        let run = || engine.eval_ast_with_scope::<Dynamic>(scope, &program);
+        if self.watcher.is_none() && watch::may_break(&program, !self.modules.is_empty()) {
+            self.watcher = Some(Box::new(|session| Box::new(session.debugger(false))));
+        }
+        let watcher = self.watcher.take().map(|watching| watching(self));
+        let run = || match watcher {
+            Some(watcher) => self.eval_watched(watcher, &program),
+            None => {
+                let (engine, scope) = (&self.engine, &mut self.scope);
+                engine.eval_ast_with_scope::<Dynamic>(scope, &program)
+            }
+        };
         let value = match panics::catch(run) {
             Ok(Ok(value)) => value,
             Ok(Err(error)) => return Err(self.diagnose(name, &error)),

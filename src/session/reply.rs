@@ -5,7 +5,7 @@ use std::time::Duration;
 use rhai::Dynamic;
 
 use super::{Diagnostic, Session, lexer};
-use crate::diag::{Error, Result};
+use crate::diag::Result;
 
 /// What came of an evaluation.
 #[derive(Debug)]
@@ -63,6 +63,14 @@ impl Reply {
         }
     }
 
+    /// Of something that failed.
+    pub(super) fn failed(problem: Diagnostic) -> Self {
+        Self::of(Outcome {
+            problem: Some(problem),
+            ..Outcome::nothing()
+        })
+    }
+
     /// The user wants to leave.
     pub(super) fn leave() -> Self {
         Self::of(Outcome {
@@ -94,7 +102,7 @@ impl Session {
         self.host.begin();
         match self.dispatch(input) {
             Ok(reply) => reply,
-            Err(error) => Reply::of(self.refused(&error)),
+            Err(error) => Reply::failed(Diagnostic::of_error(&error, &self.sources)),
         }
     }
 
@@ -104,14 +112,6 @@ impl Session {
         let reply = self.submit(input);
         self.history.forget(next);
         reply
-    }
-
-    /// The outcome of a magic that failed.
-    fn refused(&self, error: &Error) -> Outcome {
-        Outcome {
-            problem: Some(Diagnostic::of_error(error, &self.sources)),
-            ..Outcome::nothing()
-        }
     }
 
     /// Runs code as the next numbered cell.

@@ -33,7 +33,7 @@ pub(super) struct Before {
     functions: Option<(AST, BTreeMap<String, String>)>,
     random: (u64, Rng),
     /// What was behind handles, by name.
-    states: Vec<(String, Kept)>,
+    pub states: Vec<(String, Kept)>,
     /// Handles with too much behind them.
     left_out: Vec<String>,
     bytes: usize,
@@ -101,6 +101,7 @@ impl Session {
         &mut self,
         mut before: Before,
         uses: &Uses,
+        handles: &[&str],
         length: usize,
     ) -> Option<String> {
         let made = entries(&self.scope).skip(length);
@@ -120,7 +121,7 @@ impl Session {
             (self.functions, self.sources.functions) = functions;
         }
         self.host.set_random_state(before.random.clone());
-        note(&undone, uses, &before)
+        note(&undone, uses, handles, &before.left_out)
     }
 
     /// Keeps the state before a cell that has ended, with the values that it declared again.
@@ -192,16 +193,17 @@ impl Session {
 }
 
 /// Tells which names a failing cell would have left otherwise, and which handles it leaves so.
-fn note(undone: &[String], uses: &Uses, before: &Before) -> Option<String> {
+fn note(undone: &[String], uses: &Uses, handles: &[&str], left_out: &[String]) -> Option<String> {
     let mut names: Vec<&str> = undone.iter().map(String::as_str).collect();
     names.extend(uses.functions.iter().map(String::as_str));
     names.sort_unstable();
     names.dedup();
-    let handles = before.states.iter().map(|(name, _)| name);
+    let left_out = left_out.iter().map(String::as_str);
     let handles: Vec<&str> = handles
-        .chain(&before.left_out)
+        .iter()
+        .copied()
+        .chain(left_out)
         .filter(|name| uses.touches.contains(*name))
-        .map(String::as_str)
         .collect();
     let mut parts = Vec::new();
     if !names.is_empty() {

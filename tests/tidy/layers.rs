@@ -61,7 +61,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("train", &[BELOW]),
     ("host", &[BELOW]),
-    ("session", &["host", "report", "runs", "numeric", "diag"]),
+    (
+        "session",
+        &["host", "report", "runs", "files", "numeric", "diag"],
+    ),
     ("repl", &["session", "host", "report", "diag"]),
     ("kernel", &["session", "host", "report", "files", "diag"]),
     ("lsp", &["session", "host", "diag"]),

@@ -13,6 +13,7 @@ use super::ops::Op;
 use super::plan::{Action, BlockPlan, Plan, Source, Sources, Step};
 use super::schedule::Schedule;
 use super::state::States;
+use super::tally;
 use super::value::Value;
 use super::watch::Watch;
 use crate::diag::{Context, Interrupt, Result};
@@ -294,7 +295,7 @@ impl<'a> Ctx<'a> {
             Action::Constant(value) => vec![self.constant(step, value)?],
             Action::Op(op) => {
                 self.blocks = &step.blocks;
-                let values = batch::step(self, step, op, args);
+                let values = tally::counted(op.name, || batch::step(self, step, op, args));
                 values.with_context(|| format!("{} at \"{}\"", op.name, step.label))?
             }
         };

@@ -16,6 +16,7 @@ mod passes;
 mod plan;
 mod schedule;
 mod state;
+mod tally;
 mod trace;
 mod value;
 mod watch;
@@ -25,6 +26,7 @@ pub use execute::Ctx;
 pub use limits::Limits;
 pub use passes::Passes;
 pub use state::States;
+pub use tally::{Spent, finish_tally, start_tally};
 pub use trace::{Attention, Drift, Event, NonFinite, OpTotal, Seen, Trace, TraceOptions, Values};
 pub use value::Value;
 

@@ -48,6 +48,10 @@ fn functions() -> Vec<ScriptFn> {
             .optional("message", Kind::Any, "What to say otherwise.")
             .example("assert(1 < 2, \"numbers are broken\")", "")
             .run(assert),
+        function("breakpoint", "Opens the prompt at this place of the script: its variables, its callers, step by step.")
+            .details("A script that runs without a prompt fails here. At the prompt `h` lists the commands.")
+            .example("fn careful(x) { if x < 0 { breakpoint(); } x } careful(1)", "1")
+            .run(|_| Ok(())),
         function("exit", "Leaves the program.")
             .optional("code", Kind::Int, "The exit code, 0 to 255; 0 if left out.")
             .run(|call| match call.get_or::<i64>("code", 0)? {

@@ -5,6 +5,7 @@
 mod back;
 mod cells;
 mod complete;
+mod debug;
 mod files;
 mod input;
 mod names;
@@ -96,12 +97,15 @@ const fn code(
 /// Every magic, families together.
 pub const MAGICS: &[Magic] = &[
     timing::TIME,
+    timing::TIMEIT,
+    timing::PROF,
     names::WHO,
     names::RESET,
     cells::HISTORY,
     cells::SAVE,
     cells::LOAD,
     cells::EDIT,
+    debug::DEBUG,
     back::BACK,
     back::FORK,
     back::FORKS,
