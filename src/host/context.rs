@@ -150,6 +150,21 @@ impl Host {
         &self.0.registry
     }
 
+    /// What a fresh host needs to stand in the same place: nobody answers, and what is shown goes to `sink`.
+    pub fn again(&self, seed: u64, sink: Arc<dyn Sink>) -> Setup {
+        Setup {
+            base: self.0.base.clone(),
+            seed,
+            args: self.0.args.clone(),
+            sink,
+            front: Arc::new(Nobody),
+            interrupt: self.0.interrupt.clone(),
+            clock: self.0.clock.clone(),
+            provenance: Provenance::default(),
+            hub: self.0.hub.clone(),
+        }
+    }
+
     /// Shows a text, table or plot.
     pub fn show(&self, display: Display) {
         self.send(Event::Show(display));

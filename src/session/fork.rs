@@ -6,6 +6,7 @@ use rhai::{AST, Dynamic, Scope};
 
 use super::Session;
 use super::history::Cells;
+use super::journal::Entry;
 use super::undo::{entries, put};
 use crate::diag::{Error, Result};
 use crate::host::Kept;
@@ -21,6 +22,7 @@ pub(super) struct Fork {
     random: (u64, Rng),
     states: Vec<Kept>,
     history: Cells,
+    journal: Vec<Entry>,
 }
 
 struct Variable {
@@ -55,6 +57,7 @@ impl Session {
             random: self.host.random_state(),
             states,
             history: self.history.kept(),
+            journal: self.journal.clone(),
         };
         self.forks.retain(|fork| fork.name != name);
         self.forks.push(fork);
@@ -88,6 +91,7 @@ impl Session {
         (self.functions, self.sources.functions) = fork.functions.clone();
         self.host.set_random_state(fork.random.clone());
         self.history.put_back(&fork.history);
+        self.journal.clone_from(&fork.journal);
         self.undo.clear();
         Ok(fork.cell)
     }

@@ -136,6 +136,15 @@ impl History {
         }
     }
 
+    /// The cell of the result that `_`, `__`, `___` or `_3` names.
+    pub(super) fn cell_of(&self, name: &str) -> Option<usize> {
+        let cells = self.lock();
+        match name.trim_start_matches('_').parse::<usize>() {
+            Ok(cell) => cells.results.contains_key(&cell).then_some(cell),
+            Err(_) => cells.results.keys().nth_back(name.len() - 1).copied(),
+        }
+    }
+
     pub(super) fn cells(&self) -> Vec<(usize, String)> {
         self.lock()
             .inputs

@@ -9,9 +9,12 @@ mod completeness;
 mod cursor;
 mod debug;
 mod diagnose;
+mod digest;
+mod export;
 mod fork;
 mod history;
 mod inspect;
+mod journal;
 pub mod lexer;
 mod magic;
 mod manual;
@@ -27,15 +30,17 @@ mod repeat;
 mod reply;
 mod shape;
 mod size;
+mod slice;
+mod transcript;
 mod underscore;
 mod undo;
 mod uses;
 mod watch;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rhai::{AST, Dynamic, Engine, Scope};
 
@@ -57,6 +62,8 @@ use crate::report::Display;
 use crate::runs::Status;
 use fork::Fork;
 use history::History;
+use journal::{Entry, Stale};
+use transcript::Transcript;
 use underscore::Word;
 use undo::{Before, Undo};
 use uses::Uses;
@@ -80,6 +87,13 @@ pub struct Session {
     watched: Option<Watched>,
     /// Who watches the next evaluation.
     watcher: Option<Watching>,
+    /// What ran and did not fail.
+    journal: Vec<Entry>,
+    /// What the user was told to be out of date.
+    warned: BTreeSet<Stale>,
+    transcript: Arc<Transcript>,
+    /// The seed that it began with.
+    seed: u64,
     /// The last cell that failed.
     failure: Option<Failure>,
 }
@@ -111,7 +125,10 @@ impl Drop for Session {
 }
 
 impl Session {
-    pub fn new(setup: Setup) -> Self {
+    pub fn new(mut setup: Setup) -> Self {
+        let transcript = Arc::new(Transcript::new(setup.sink));
+        setup.sink = transcript.clone();
+        let seed = setup.seed;
         let host = Host::new(setup);
         let mut engine = engine::build(&host);
         let history = History::new(&mut engine);
@@ -128,6 +145,10 @@ impl Session {
             forks: Vec::new(),
             watched: None,
             watcher: None,
+            journal: Vec::new(),
+            warned: BTreeSet::new(),
+            transcript,
+            seed,
             failure: None,
         };
         session.reset();
@@ -139,6 +160,8 @@ impl Session {
         self.scope = Scope::new();
         self.functions = AST::empty();
         self.undo.clear();
+        self.journal.clear();
+        self.warned.clear();
         self.history.clear();
         self.history.bind(&mut self.scope);
     }
@@ -206,6 +229,8 @@ impl Session {
         let taken = |name: &str| self.scope.contains(name);
         let (compiled, words) = underscore::rename(code, taken);
         let length = self.scope.len();
+        let cell_of = |word: &Word| Some((word.name.clone(), self.history.cell_of(&word.name)?));
+        let results = words.iter().filter_map(cell_of).collect();
         let mut before = None;
         let result = self
             .bind_results(name, &words)
@@ -222,8 +247,16 @@ impl Session {
             }
             before => {
                 let replaced = cells::drop_shadowed(&mut self.scope, &words);
-                if let Some((mut before, _)) = before {
+                if let Some((mut before, uses)) = before {
                     before.cell = self.next_cell() - usize::from(cell);
+                    let entry = self.entry(name, code, (uses, &words), &before);
+                    let entry = Entry {
+                        results,
+                        cell: cell.then_some(before.cell),
+                        ..entry
+                    };
+                    self.warn_stale(&entry);
+                    self.journal.push(entry);
                     self.remember(before, replaced);
                 }
                 None

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rhai::Dynamic;
 
+use super::transcript::Output;
 use super::{Diagnostic, Session, lexer};
 use crate::diag::Result;
 
@@ -126,11 +127,19 @@ impl Session {
     /// Evaluates the next numbered cell; its value becomes `_` and `Out[n]`.
     pub fn eval(&mut self, code: &str) -> Outcome {
         let cell = self.history.begin(code);
+        self.transcript.turn_to(Some(cell));
         let mut outcome = self.eval_as(&format!("In [{cell}]"), code, true);
         self.history.end(cell, &outcome.value);
         if lexer::ends_quietly(code) {
             outcome.value = Dynamic::UNIT;
         }
+        let shown = self.show(&outcome.value, 80).map(Output::Result);
+        let told =
+            |problem: &Diagnostic| Output::Problem(problem.message.clone(), problem.render(false));
+        for output in shown.into_iter().chain(outcome.problem.as_ref().map(told)) {
+            self.transcript.note(output);
+        }
+        self.transcript.turn_to(None);
         outcome
     }
 

@@ -42,6 +42,15 @@ pub(super) fn rename(code: &str, taken: impl Fn(&str) -> bool) -> (String, Vec<W
     (renamed, words)
 }
 
+/// The code with each word replaced by what `by` says.
+pub(super) fn replaced(code: &str, by: impl Fn(&str) -> String) -> String {
+    let mut text = code.to_string();
+    for word in words(code).iter().rev() {
+        text.replace_range(word.start..word.start + word.name.len(), &by(&word.name));
+    }
+    text
+}
+
 /// The words `_`, `__`, `___`, `_1` … of some code.
 fn words(code: &str) -> Vec<Word> {
     let tokens = significant(code);

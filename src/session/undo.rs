@@ -25,17 +25,19 @@ const STATE_MAX: usize = 64 << 20;
 pub(super) struct Before {
     /// The number of the cell that came next.
     pub cell: usize,
+    /// How much of the journal there was.
+    journal: usize,
     /// The variables there were, and whether they were constants.
     names: Vec<(String, bool)>,
     /// Values that may be others now.
     values: BTreeMap<String, Dynamic>,
     /// With the sources that they stand in.
     functions: Option<(AST, BTreeMap<String, String>)>,
-    random: (u64, Rng),
+    pub random: (u64, Rng),
     /// What was behind handles, by name.
     pub states: Vec<(String, Kept)>,
     /// Handles with too much behind them.
-    left_out: Vec<String>,
+    pub left_out: Vec<String>,
     bytes: usize,
 }
 
@@ -51,6 +53,7 @@ impl Session {
         };
         let mut before = Before {
             cell: 0,
+            journal: self.journal.len(),
             names: before_it()
                 .map(|(name, constant, _)| (name.to_string(), constant))
                 .collect(),
@@ -188,6 +191,7 @@ impl Session {
         }
         self.host.set_random_state(before.random);
         self.history.forget_from(before.cell);
+        self.journal.truncate(before.journal);
         Ok(before.left_out)
     }
 }

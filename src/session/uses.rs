@@ -1,6 +1,6 @@
 //! What a piece of code has to do with the session: the names it reads, sets and may change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{AST, ASTNode, Expr, FnCallExpr, FnPtr, Stmt};
 
@@ -81,8 +81,16 @@ pub(super) struct Uses {
     pub assigns: BTreeSet<String>,
     /// Variables that a method it calls, or a closure it makes, may change.
     pub touches: BTreeSet<String>,
+    /// What the statements read that give a variable its value.
+    made_of: BTreeMap<String, BTreeSet<String>>,
+    /// What its closures name, if it calls anything.
+    called: BTreeSet<String>,
     /// Functions that it defines.
     pub functions: BTreeSet<String>,
+    /// The same with their numbers of parameters.
+    pub signatures: BTreeSet<(String, usize)>,
+    /// What its functions and closures name: looked up when they are called.
+    pub later: BTreeSet<String>,
     /// Whether it defines functions or makes closures.
     pub code: bool,
     /// Whether it calls anything, and so perhaps a closure.
@@ -95,18 +103,64 @@ impl Uses {
     /// Of a cell: its statements and the functions that it defines.
     pub fn of(ast: &AST) -> Self {
         let mut uses = Self::default();
-        ast.clone_statements_only().walk(&mut |path| {
-            uses.visit(path);
-            true
-        });
+        let statements: &[Stmt] = ast.as_ref();
+        for statement in statements {
+            let mut one = Self::default();
+            statement.walk(&mut Vec::new(), &mut |path: &[ASTNode]| {
+                one.visit(path);
+                true
+            });
+            uses.add(one);
+        }
         for function in ast.iter_functions() {
             if !function.name.starts_with("anon$") {
-                uses.functions.insert(function.name.to_string());
+                let name = function.name.to_string();
+                uses.functions.insert(name.clone());
+                uses.signatures.insert((name, function.params.len()));
             }
         }
         uses.code = ast.has_functions();
-        uses.reads.extend(called(&ast.clone_functions_only()));
+        let functions = ast.clone_functions_only();
+        uses.later = called(&functions);
+        if uses.calls {
+            // A closure may well be called here.
+            let mut closures = functions.clone();
+            closures.retain_functions(|_, _, name, _| name.starts_with("anon$"));
+            uses.called = called(&closures);
+            uses.reads.extend(uses.called.iter().cloned());
+        }
         uses
+    }
+
+    /// Adds what a statement has to do with the session.
+    fn add(&mut self, one: Self) {
+        for name in one.defines.iter().chain(&one.assigns) {
+            let inputs = self.made_of.entry(name.clone()).or_default();
+            inputs.extend(one.reads.iter().cloned());
+        }
+        self.reads.extend(one.reads);
+        self.defines.extend(one.defines);
+        self.assigns.extend(one.assigns);
+        self.touches.extend(one.touches);
+        self.calls |= one.calls;
+        self.anything |= one.anything;
+    }
+
+    /// What the value of a name was made of, by the statements that make it.
+    pub fn inputs(&self, name: &str) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![name.to_string()];
+        while let Some(name) = open.pop() {
+            for input in self.made_of.get(&name).into_iter().flatten() {
+                if found.insert(input.clone()) {
+                    open.push(input.clone());
+                }
+            }
+        }
+        if self.calls {
+            found.extend(self.called.iter().cloned());
+        }
+        found
     }
 
     fn visit(&mut self, path: &[ASTNode]) {
@@ -292,6 +346,7 @@ mod tests {
             ("assigns", &uses.assigns),
             ("touches", &uses.touches),
             ("functions", &uses.functions),
+            ("later", &uses.later),
         ];
         let parts = parts.iter().filter(|(_, names)| !names.is_empty());
         let parts: Vec<String> = parts
@@ -318,7 +373,7 @@ mod tests {
         check("let f = |x| x + k", "reads curry k; defines f; touches k");
         check(
             "fn f(x) { g(x) + global::K } f(1)",
-            "reads K f g; functions f",
+            "reads f; functions f; later K g",
         );
         check("let p = Fn(\"score\")", "reads score; defines p");
         check("m::f(1) + m::K", "reads m");

@@ -2,6 +2,7 @@
 
 use super::{Args, Magic, line};
 use crate::diag::{Context as _, Error, Result};
+use crate::session::slice::ended;
 use crate::session::{Reply, Session};
 
 pub(super) const HISTORY: Magic = line(
@@ -88,20 +89,13 @@ fn save(session: &mut Session, args: &Args) -> Result<Reply> {
     let ranges: Vec<&str> = words.collect();
     let text: String = select(session, &ranges)?
         .iter()
+        .filter(|(_, code)| !code.starts_with("!!"))
         .map(|(_, code)| ended(code))
         .collect();
     let path = session.host.resolve(file.trim_matches('"'));
     session.host.may_write(&path)?;
     std::fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
     Ok(Reply::nothing())
-}
-
-/// A cell as a line of a script: with an end.
-fn ended(code: &str) -> String {
-    match code.trim_end().ends_with([';', '}']) {
-        true => format!("{}\n", code.trim_end()),
-        false => format!("{};\n", code.trim_end()),
-    }
 }
 
 fn load(session: &mut Session, args: &Args) -> Result<Reply> {

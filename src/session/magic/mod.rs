@@ -6,6 +6,7 @@ mod back;
 mod cells;
 mod complete;
 mod debug;
+mod export;
 mod files;
 mod input;
 mod names;
@@ -100,6 +101,7 @@ pub const MAGICS: &[Magic] = &[
     timing::TIMEIT,
     timing::PROF,
     names::WHO,
+    names::WHOS,
     names::RESET,
     cells::HISTORY,
     cells::SAVE,
@@ -109,6 +111,7 @@ pub const MAGICS: &[Magic] = &[
     back::BACK,
     back::FORK,
     back::FORKS,
+    export::EXPORT,
     files::RUN,
     files::WATCH,
     files::PWD,

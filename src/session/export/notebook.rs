@@ -1,0 +1,85 @@
+//! A Jupyter notebook, format 4.5 (<https://nbformat.readthedocs.io>).
+
+use serde_json::{Value, json};
+
+use super::{Cell, plain};
+use crate::report::Display;
+use crate::session::transcript::Output;
+
+/// The cells as a notebook.
+pub(in crate::session) fn notebook(cells: &[Cell]) -> Value {
+    let cells: Vec<Value> = cells.iter().map(cell).collect();
+    json!({
+        "cells": cells,
+        "metadata": {
+            "kernelspec": {
+                "display_name": "rlaif-repl",
+                "language": "rhai",
+                "name": "rlaif-repl",
+            },
+            "language_info": { "file_extension": ".rhai", "name": "rhai" },
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    })
+}
+
+fn cell(cell: &Cell) -> Value {
+    let number = cell.number;
+    let outputs: Vec<Value> = cell
+        .outputs
+        .iter()
+        .map(|output| self::output(number, output))
+        .collect();
+    json!({
+        "cell_type": "code",
+        "id": format!("cell-{number}"),
+        "metadata": {},
+        "execution_count": number,
+        "source": lines(&cell.code),
+        "outputs": outputs,
+    })
+}
+
+fn output(number: usize, output: &Output) -> Value {
+    match output {
+        Output::Text(text) => json!({
+            "output_type": "stream",
+            "name": "stdout",
+            "text": lines(text),
+        }),
+        Output::Display(display) => json!({
+            "output_type": "display_data",
+            "metadata": {},
+            "data": data(display),
+        }),
+        Output::Result(display) => json!({
+            "output_type": "execute_result",
+            "metadata": {},
+            "execution_count": number,
+            "data": data(display),
+        }),
+        Output::Problem(message, text) => json!({
+            "output_type": "error",
+            "ename": "error",
+            "evalue": message,
+            "traceback": text.lines().collect::<Vec<_>>(),
+        }),
+    }
+}
+
+/// A display in the forms that a notebook chooses from.
+fn data(display: &Display) -> Value {
+    let mut data = json!({ "text/plain": lines(&plain(display)) });
+    match (display, display.svg()) {
+        (Display::Text(_), _) => {}
+        (_, Some(svg)) => data["image/svg+xml"] = lines(&svg),
+        (_, None) => data["text/html"] = lines(&display.html()),
+    }
+    data
+}
+
+/// A text as notebooks keep it: an array of lines with their ends.
+fn lines(text: &str) -> Value {
+    text.split_inclusive('\n').collect::<Vec<_>>().into()
+}
