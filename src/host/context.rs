@@ -162,6 +162,7 @@ impl Host {
             clock: self.0.clock.clone(),
             provenance: Provenance::default(),
             hub: self.0.hub.clone(),
+            limits: self.0.limits.clone(),
         }
     }
 

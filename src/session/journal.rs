@@ -126,8 +126,7 @@ impl Session {
     /// The entry of code that has run.
     pub(super) fn entry(
         &self,
-        source: &str,
-        code: &str,
+        (source, code, cell): (&str, &str, Option<usize>),
         (mut uses, words): (Uses, &[Word]),
         before: &Before,
     ) -> Entry {
@@ -135,7 +134,7 @@ impl Session {
             uses.reads.remove(&word.alias);
         }
         Entry {
-            cell: None,
+            cell,
             source: source.into(),
             code: code.into(),
             uses,
@@ -145,8 +144,14 @@ impl Session {
         }
     }
 
+    /// Adds what has run, and tells what of it is out of date.
+    pub(super) fn keep_entry(&mut self, entry: Entry) {
+        self.warn_stale(&entry);
+        self.journal.push(entry);
+    }
+
     /// Tells, once each, which of the names that an entry read are out of date.
-    pub(super) fn warn_stale(&mut self, entry: &Entry) {
+    fn warn_stale(&mut self, entry: &Entry) {
         let read = entry.uses.reads.iter().filter(|name| !entry.makes(name));
         let found: Vec<Stale> = read.filter_map(|name| stale(&self.journal, name)).collect();
         for stale in found {

@@ -49,13 +49,14 @@ fn document(session: &mut Session, file: &str) -> Result<Reply> {
                 .hint("the name ends in .rhai, .ipynb or .html"));
         }
     };
-    write(&path, &text)?;
+    write(session, &path, &text)?;
     let cells = session.cells().len();
     session.host.print(format!("{file}: {cells} cells"));
     Ok(Reply::nothing())
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
+fn write(session: &Session, path: &Path, text: &str) -> Result<()> {
+    session.host.may_write(path)?;
     std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()))
 }
 
@@ -71,7 +72,7 @@ fn value(session: &mut Session, name: &str, file: &str) -> Result<Reply> {
     let seed = session.seed;
     let text = format!("// Makes `{name}`; run it with --seed {seed}.\n{body}{name}\n");
     let path = session.host.resolve(file);
-    write(&path, &text)?;
+    write(session, &path, &text)?;
     let verdict = checked(session, &wanted, &path)
         .with_context(|| format!("{file} was written ({count}), but run afresh it fails"))?;
     session.host.print(format!("{file}: {count}; {verdict}"));

@@ -76,7 +76,7 @@ fn reset(session: &mut Session, args: &Args) -> Result<Reply> {
         }
         // Records of earlier cells count on it.
         session.undo.clear();
-        session.scope.remove::<rhai::Dynamic>(name);
+        drop(session.scope.remove::<rhai::Dynamic>(name));
     }
     Ok(Reply::nothing())
 }
