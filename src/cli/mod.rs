@@ -173,26 +173,6 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn subcommand(command: Command) -> Result<ExitCode> {
-    match command {
-        Command::New(args) => new::run(&args),
-        Command::Reference(args) => reference::run(&args),
-        Command::Docs(args) => docs::run(&args),
-        Command::Definitions(args) => docs::run_definitions(&args),
-        Command::Inspect(args) => inspect::run(&args),
-        Command::Predict(args) => predict::run(&args),
-        Command::Bench(args) => bench::run(&args),
-        Command::Serve(args) => serve::run(args),
-        Command::Fetch(args) => fetch::run(args),
-        Command::Compile(args) => compile::run(&args),
-        Command::Convert(args) => convert::run(&args),
-        Command::Quantize(args) => quantize::run(&args),
-        Command::Kernel(args) => kernel::run(args),
-        Command::Lsp(args) => lsp::run(&args),
-        Command::Verify(args) => verify::run(&args),
-    }
-}
-
 fn run(cli: Cli) -> Result<ExitCode> {
     if let Some(command) = cli.command {
         return command.run();
