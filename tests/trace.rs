@@ -289,3 +289,39 @@ fn chrome_events_carry_times_and_values() {
     let counter = events.iter().find(|e| e["ph"] == "C").unwrap();
     assert_eq!(counter["args"]["bytes"], 32);
 }
+
+/// softmax([0, 1/√2]) = [0.3302, 0.6698]; the first position sees itself alone.
+#[test]
+fn attention_is_the_same_however_it_is_written() {
+    let body = "tensor<fp32, [1, 1, 2, 2]> q = reshape(x = x, shape = tensor<int32, [4]>([1, 1, 2, 2])); \
+        tensor<fp32, [1, 1, 2, 2]> a = scaled_dot_product_attention(query = q, key = q, value = q, attn_mask = tensor<bool, [2, 2]>([[true, false], [true, true]])); \
+        tensor<fp32, [1, 1, 2, 2]> t = mul(x = q, y = fp32(0.70710678)); \
+        tensor<fp32, [1, 1, 2, 2]> s = matmul(x = t, y = a, transpose_y = bool(true)); \
+        tensor<fp32, [1, 1, 2, 2]> m = matmul(x = t, y = q, transpose_y = bool(true)); \
+        tensor<fp32, [1, 1, 2, 2]> n = add(x = m, y = tensor<fp32, [2, 2]>([[0.0, -30000.0], [0.0, 0.0]])); \
+        tensor<fp32, [1, 1, 2, 2]> w = softmax(x = n, axis = int32(-1)); \
+        tensor<fp32, [2]> z = softmax(x = tensor<fp32, [2]>([1.0, 2.0])); \
+        tensor<fp32, [1, 1, 2, 2]> y = add(x = w, y = s);";
+    let engine = engine(HEAD, body);
+    let x = Array::from_f32(vec![4], &[1.0, 0.0, 0.0, 1.0]).unwrap();
+    let inputs = Features::from([("x".into(), x)]);
+    let layers = engine.attention("main", &inputs).unwrap();
+    let labels: Vec<&str> = layers.iter().map(|layer| layer.label.as_str()).collect();
+    assert_eq!(labels, ["a", "w"]);
+    for layer in &layers {
+        assert_eq!(layer.weights.shape(), [1, 1, 2, 2]);
+        let expected = [1.0, 0.0, 0.330_238, 0.669_762];
+        let near = |(a, b): (f64, f64)| (a - b).abs() < 1e-6;
+        let weights = layer.weights.to_f64s();
+        assert!(
+            weights.iter().copied().zip(expected).all(near),
+            "{weights:?}"
+        );
+    }
+    let labels = ["w".to_owned(), "q".to_owned()];
+    let kept = engine.results("main", &inputs, &labels).unwrap();
+    let kept: Vec<&str> = kept.iter().map(|(label, _)| label.as_str()).collect();
+    assert_eq!(kept, ["q", "w"]);
+    let error = engine.results("main", &inputs, &["ww".to_owned()]);
+    assert!(error.unwrap_err().to_string().contains("unknown operation"));
+}

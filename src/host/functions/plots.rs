@@ -157,7 +157,8 @@ fn save(call: &mut Call) -> Result<()> {
     let bytes = match ending.as_deref() {
         Some("svg") => plot.to_svg(width, height).into_bytes(),
         Some("png") => plot.to_png(width, height, call.options.get("scale")?)?,
-        _ => fail!("a plot is saved as .svg or .png, not as {}", path.display()),
+        Some(other) => fail!("a plot is saved as .svg or .png, not as .{other}"),
+        None => fail!("a plot is saved as .svg or .png: give the file one of these endings"),
     };
     files::write_atomic(&path, &bytes)
 }

@@ -3,9 +3,10 @@
 /// Red, green, blue.
 pub(super) type Rgb = [u8; 3];
 
-/// Okabe–Ito colours without yellow: told apart by colour-blind readers, visible on white and on black.
+/// Okabe–Ito colours without yellow and with a brighter blue: told apart by colour-blind readers, visible on
+/// white and on black.
 pub(super) const SERIES: [Rgb; 6] = [
-    [0, 114, 178],
+    [36, 134, 201],
     [213, 94, 0],
     [0, 158, 115],
     [204, 121, 167],

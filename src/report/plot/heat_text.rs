@@ -51,7 +51,9 @@ impl Plot {
         let scale = heat.scale();
         let named = cells != Cells::Half && !shown.row_names().is_empty();
         let row = |(at, cells): (usize, String)| match named {
-            true => format!("{} {cells}", pad(&names[at], margin - 1)),
+            true => format!("{} {cells}", pad(&names[at], margin - 1))
+                .trim_end()
+                .to_owned(),
             false => cells,
         };
         let rows = match (coloured, cells) {

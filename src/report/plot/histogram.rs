@@ -72,6 +72,11 @@ impl Histogram {
         }
     }
 
+    /// The most marks for which none stands between two counts.
+    pub(super) fn ticks(&self) -> usize {
+        self.counts.iter().copied().max().unwrap_or(0) + 1
+    }
+
     /// What the bars do not tell, if anything.
     pub(super) fn remark(&self) -> Option<String> {
         match self.outside {

@@ -42,7 +42,7 @@ impl Plot {
             return canvas.text(middle, Anchor::Middle, "no finite points");
         };
         let top = if has_legend(all) { 60.0 } else { 38.0 };
-        let frame = self.frame(canvas, size, top, (x, y));
+        let frame = self.frame(canvas, size, top, (x, y, usize::MAX));
         if has_legend(all) {
             draw_legend(canvas, size.0, all);
         }
@@ -56,7 +56,7 @@ impl Plot {
         if let Some(remark) = histogram.remark() {
             canvas.text((size.0 / 2.0, 38.0), Anchor::Middle, &remark);
         }
-        let axes = (histogram.x_axis(), histogram.y_axis());
+        let axes = (histogram.x_axis(), histogram.y_axis(), histogram.ticks());
         let frame = self.frame(canvas, size, top, axes);
         let step = (frame.right - frame.left) / histogram.counts.len() as f64;
         let gap = (0.1 * step).min(1.0);
@@ -67,15 +67,15 @@ impl Plot {
         }
     }
 
-    /// Grid, ticks, labels and the two axis lines; gives the place that is left.
+    /// Grid, at most so many ticks of y, labels and the two axis lines; gives the place that is left.
     fn frame(
         &self,
         canvas: &mut Canvas,
         size: (f64, f64),
         top: f64,
-        (x, y): (Axis, Axis),
+        (x, y, ticks): (Axis, Axis, usize),
     ) -> Frame {
-        let y_ticks = y.ticks((size.1 / 45.0).max(2.0) as usize);
+        let y_ticks = y.ticks(ticks.min((size.1 / 45.0).max(2.0) as usize));
         let labels = y_ticks.iter().map(|(_, label)| text_width(label));
         let label = if self.y_label.is_empty() { 0.0 } else { 22.0 };
         let below = if self.x_label.is_empty() { 30.0 } else { 50.0 };
@@ -179,7 +179,7 @@ mod tests {
             .dots("two", vec![(0.0, 2.0), (1.0, 1.0)]);
         let svg = plot.to_svg(640, 400);
         assert!(svg.contains("a &lt; b &amp; c"), "{svg}");
-        for (word, count) in [("stroke=\"#0072b2\"", 2), ("h0M", 1), ("#ffffff", 1)] {
+        for (word, count) in [("stroke=\"#2486c9\"", 2), ("h0M", 1), ("#ffffff", 1)] {
             assert_eq!(svg.matches(word).count(), count, "{word} in {svg}");
         }
         assert!(svg.ends_with("</svg>\n"));
@@ -207,7 +207,7 @@ mod tests {
         let svg = Plot::new("")
             .drawing(Drawing::Histogram(histogram))
             .to_svg(300, 200);
-        let bars: Vec<&str> = svg.lines().filter(|l| l.contains("#0072b2")).collect();
+        let bars: Vec<&str> = svg.lines().filter(|l| l.contains("#2486c9")).collect();
         assert_eq!(bars.len(), 2, "{svg}");
         assert!(svg.contains("1 value is not shown"));
     }

@@ -39,7 +39,7 @@ impl Plot {
         let Some((x, y)) = axes(all) else {
             return vec![harmless(&self.title), "(no finite points)".to_owned()];
         };
-        let paper = Paper::new(x, y, terminal);
+        let paper = Paper::new(x, y, ROWS, terminal);
         let mut grid = Grid::new(paper.width, ink(all, terminal));
         for (index, series) in all.iter().enumerate() {
             grid.draw(series, index, &paper.x, &paper.y);
@@ -56,7 +56,12 @@ impl Plot {
     }
 
     fn histogram_lines(&self, histogram: &Histogram, terminal: &Terminal) -> Vec<String> {
-        let paper = Paper::new(histogram.x_axis(), histogram.y_axis(), terminal);
+        let paper = Paper::new(
+            histogram.x_axis(),
+            histogram.y_axis(),
+            histogram.ticks(),
+            terminal,
+        );
         let count = |column: usize| {
             let bins = histogram.counts.len();
             // Where there are more bins than columns, a column shows the highest of its own.
@@ -116,11 +121,18 @@ fn block(height: f64, something: bool, terminal: &Terminal) -> char {
 fn ink(all: &[Series], terminal: &Terminal) -> Ink {
     if !terminal.utf8 {
         Ink::Signs(ASCII_SIGNS)
-    } else if all.len() > 1 && !terminal.colour {
+    } else if (all.len() > 1 && !terminal.colour) || few_dots(all) {
         Ink::Signs(UTF8_SIGNS)
     } else {
         Ink::Braille
     }
+}
+
+/// Whether there are so few dots that braille would hardly be seen.
+fn few_dots(all: &[Series]) -> bool {
+    const FEW: usize = 100;
+    let dots = all.iter().all(|series| series.mark == Mark::Dots);
+    dots && all.iter().map(|series| series.points.len()).sum::<usize>() < FEW
 }
 
 /// The room for a drawing, its axes and what stands left of them.
@@ -135,8 +147,8 @@ struct Paper {
 }
 
 impl Paper {
-    fn new(x: Axis, y: Axis, terminal: &Terminal) -> Self {
-        let y_ticks = y.ticks(ROWS / 2);
+    fn new(x: Axis, y: Axis, ticks: usize, terminal: &Terminal) -> Self {
+        let y_ticks = y.ticks(ticks.min(ROWS / 2));
         let margin = y_ticks.iter().map(|(_, l)| l.len()).max().unwrap_or(0);
         Self {
             x,
@@ -379,8 +391,8 @@ mod tests {
         let row = |row: usize| drawn.lines().nth(row).unwrap();
         assert_eq!(row(1).trim(), "1 value is not shown");
         // The upper half of the rows holds the second bar alone.
-        assert_eq!(row(4), "    |     #####", "{drawn}");
-        assert_eq!(row(14), "    |##########", "{drawn}");
+        assert_eq!(row(4), "  |      ######", "{drawn}");
+        assert_eq!(row(14), "  |############", "{drawn}");
         let drawn = plot.render(&terminal(16, true));
         assert!(drawn.contains("│██████"), "{drawn}");
     }
