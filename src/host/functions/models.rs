@@ -20,7 +20,7 @@ use crate::host::{
 use crate::hub::or_fetch;
 use crate::models::{CoreMLModelWrapper, EngineChoice, LoadOptions, embedded};
 use crate::package::{Feature, FeatureKind};
-use crate::report::{Display, Table};
+use crate::report::{Column, Display, Table};
 
 pub(super) const TOPIC: Topic = Topic {
     name: "models",
@@ -300,13 +300,22 @@ fn grouped(n: usize) -> String {
 }
 
 fn weights(model: &CoreMLModelWrapper) -> Result<Table> {
-    let mut table = Table::new("", ["weight", "shape", "type", "read by"]);
+    let columns = ["weight", "shape", "type"].map(Column::new);
+    let columns = columns.into_iter().chain([Column::new("read by").spare()]);
+    let mut table = Table::new("", columns);
     for weight in model.portable()?.weights(model.function())? {
-        let uses: Vec<String> = weight
-            .uses
-            .iter()
-            .map(|(op, p)| format!("{op}.{p}"))
-            .collect();
+        let mut uses: Vec<(String, usize)> = Vec::new();
+        for (op, parameter) in &weight.uses {
+            let text = format!("{op}.{parameter}");
+            match uses.iter_mut().find(|(known, _)| *known == text) {
+                Some((_, count)) => *count += 1,
+                None => uses.push((text, 1)),
+            }
+        }
+        let uses = uses.into_iter().map(|(text, count)| match count {
+            1 => text,
+            _ => format!("{count} × {text}"),
+        });
         let dtype = match weight.compressed {
             true => format!("{} (compressed)", weight.dtype),
             false => weight.dtype.to_string(),
@@ -315,7 +324,7 @@ fn weights(model: &CoreMLModelWrapper) -> Result<Table> {
             weight.name,
             format!("{:?}", weight.shape),
             dtype,
-            uses.join(", "),
+            uses.collect::<Vec<_>>().join(", "),
         ])?;
     }
     Ok(table)

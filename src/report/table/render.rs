@@ -26,7 +26,8 @@ const LEAST: usize = 6;
 
 impl Table {
     /// The title and the table, as wide as the terminal at most; long text wraps, numbers never do. Columns
-    /// for which there is no room are left out from the middle, as rows are that a screen has no lines for.
+    /// for which there is no room are left out from the middle, as rows are that a screen has no lines for;
+    /// where that is so, each row takes one line.
     pub fn render(&self, terminal: &Terminal) -> String {
         let mut table = comfy_table::Table::new();
         table.load_style(if terminal.utf8 {
@@ -48,10 +49,15 @@ impl Table {
         table.set_header(shown.iter().map(name));
         let rows = shown_rows(self.rows.len(), terminal.height);
         for row in &rows {
-            table.add_row(shown.iter().map(|column| match (row, column) {
-                (Some(row), Some(column)) => texts[*column][*row].as_str(),
-                _ => more,
-            }));
+            let mut drawn =
+                comfy_table::Row::from(shown.iter().map(|column| match (row, column) {
+                    (Some(row), Some(column)) => texts[*column][*row].as_str(),
+                    _ => more,
+                }));
+            if rows.contains(&None) {
+                drawn.max_height(1);
+            }
+            table.add_row(drawn);
         }
         for (column, drawn) in shown.iter().zip(table.column_iter_mut()) {
             drawn.set_cell_alignment(column.map_or(CellAlignment::Center, |c| self.side(c)));
