@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-const SIZE: PtySize = PtySize {
+pub const SIZE: PtySize = PtySize {
     rows: 40,
     cols: 100,
     pixel_width: 0,
@@ -19,8 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const UP: &str = "\x1b[A";
 
 /// The program on a terminal of its own.
-struct Prompt {
-    screen: vt100::Parser,
+pub struct Prompt {
+    pub screen: vt100::Parser,
+    /// All that the program has written.
+    pub written: Vec<u8>,
     bytes: Receiver<Vec<u8>>,
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
@@ -29,7 +31,7 @@ struct Prompt {
 }
 
 impl Prompt {
-    fn open(env: &[(&str, &str)]) -> Self {
+    pub fn open(env: &[(&str, &str)]) -> Self {
         Self::open_in(tempfile::tempdir().unwrap(), env)
     }
 
@@ -39,7 +41,17 @@ impl Prompt {
         command.cwd(home.path());
         command.env("RLAIF_HISTORY", home.path().join("history"));
         command.env("TERM", "xterm-256color");
-        command.env_remove("NO_COLOR");
+        for name in [
+            "NO_COLOR",
+            "COLORTERM",
+            "TMUX",
+            "STY",
+            "KITTY_WINDOW_ID",
+            "TERM_PROGRAM",
+            "RLAIF_IMAGES",
+        ] {
+            command.env_remove(name);
+        }
         for (name, value) in env {
             command.env(name, value);
         }
@@ -59,6 +71,7 @@ impl Prompt {
         let screen = vt100::Parser::new(size(SIZE.rows), size(SIZE.cols), 0);
         let mut prompt = Self {
             screen,
+            written: Vec::new(),
             bytes,
             keys,
             child,
@@ -69,26 +82,29 @@ impl Prompt {
         prompt
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.screen.screen().contents()
     }
 
-    fn type_keys(&mut self, keys: &str) {
+    pub fn type_keys(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
     }
 
     /// Types a line, Enter, and waits until the screen shows the words.
-    fn enter(&mut self, line: &str, shown: &str) {
+    pub fn enter(&mut self, line: &str, shown: &str) {
         self.type_keys(&format!("{line}\r"));
         self.wait(shown);
     }
 
     /// Waits until the screen shows the words.
-    fn wait(&mut self, words: &str) {
+    pub fn wait(&mut self, words: &str) {
         while !self.text().contains(words) {
             match self.bytes.recv_timeout(PATIENCE) {
-                Ok(bytes) => self.screen.process(&bytes),
+                Ok(bytes) => {
+                    self.screen.process(&bytes);
+                    self.written.extend(bytes);
+                }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     panic!("\"{words}\" did not appear:\n{}", self.text())
                 }
