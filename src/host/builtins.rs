@@ -30,6 +30,10 @@ impl Builtin {
         self.text.lines().next().unwrap_or("")
     }
 
+    fn is_deprecated(&self) -> bool {
+        self.text.contains("# Deprecated API")
+    }
+
     /// Whether it is one of those that scripts call on a string, array or map.
     pub fn is_method(&self) -> bool {
         let receiver = self.receiver.and_then(type_name);
@@ -72,7 +76,7 @@ pub fn collect(engine: &Engine, registry: &Registry) -> Vec<Builtin> {
             builtin.property,
         );
         let known = found.entry(key).or_insert_with(|| builtin.clone());
-        if known.text.is_empty() {
+        if known.text.is_empty() || (known.is_deprecated() && !builtin.is_deprecated()) {
             *known = builtin;
         }
     }

@@ -222,7 +222,22 @@ fn function(signature: &str, context: &Context) -> Words {
             None,
         );
     }
-    unknown_function(name, &call, context)
+    unknown(name, &types, &call, context)
+}
+
+/// Neither function nor method has that name; a method of what it was called on is the likeliest.
+fn unknown(name: &str, types: &[&str], call: &str, context: &Context) -> Words {
+    let mut ours = context.registry.types.iter();
+    let owner = ours.find(|entry| types.first() == Some(&entry.name));
+    let members = owner.map(|owner| context.registry.members(owner.id).map(|f| f.name));
+    let members: Vec<&str> = members.into_iter().flatten().collect();
+    match diag::nearest(name, &members) {
+        Some(near) => Words::new(
+            format!("unknown function {call}"),
+            Some(format!("did you mean {near}?")),
+        ),
+        None => unknown_function(name, call, context),
+    }
 }
 
 /// No function has that name; `call` is how it was called.

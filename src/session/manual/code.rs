@@ -33,18 +33,40 @@ pub(super) fn sentence(text: &str) -> String {
     parts.collect()
 }
 
-/// A documentation comment of the language: paragraphs, headings, indented examples.
+/// A documentation comment of the language: paragraphs, lists, headings, examples.
 pub(super) fn documentation(text: &str) -> String {
     let mut html = String::new();
-    for block in text.split("\n\n").filter(|block| !block.trim().is_empty()) {
-        let block = block.trim_matches('\n');
+    let mut example: Vec<&str> = Vec::new();
+    for block in text.split("\n\n").map(|block| block.trim_matches('\n')) {
+        if is_code(block) {
+            example.push(block);
+            continue;
+        }
+        html += &examples(&std::mem::take(&mut example));
         html += &match block.strip_prefix("# ") {
+            _ if block.trim().is_empty() => String::new(),
             Some(title) if !title.contains('\n') => format!("<h4>{}</h4>\n", escape(title)),
-            _ if is_code(block) => format!("<pre>{}</pre>\n", code(block)),
+            _ if block.starts_with("* ") => list(block),
             _ => format!("<p>{}</p>\n", sentence(block)),
         };
     }
+    html += &examples(&example);
     html
+}
+
+fn examples(blocks: &[&str]) -> String {
+    match blocks {
+        [] => String::new(),
+        blocks => format!("<pre>{}</pre>\n", code(&blocks.join("\n\n"))),
+    }
+}
+
+fn list(block: &str) -> String {
+    let items = block.split("* ").skip(1);
+    let items: String = items
+        .map(|item| format!("<li>{}\n", sentence(item.trim())))
+        .collect();
+    format!("<ul>{items}</ul>\n")
 }
 
 fn is_code(block: &str) -> bool {

@@ -1,5 +1,7 @@
 //! The pages: what stands on which.
 
+use std::collections::BTreeSet;
+
 use super::html::{entry, shell, table};
 use super::{Page, code};
 use crate::host::builtins::{self, Builtin};
@@ -150,21 +152,27 @@ fn of_language(all: &[Builtin], index: &mut Index) -> String {
         }
     }
     groups.sort_by_key(|(name, _)| *name);
+    // Several functions of one name stand together; the first is the one that links lead to.
+    let mut places = BTreeSet::new();
     for (group, members) in groups {
         body += &format!("<h2 id=\"{0}\">{0}</h2>\n", escape(group));
         for builtin in members {
+            let place = format!("{group}.{}", builtin.name);
+            let id = match places.insert(place.clone()) {
+                true => format!(" id=\"{}\"", escape(&place)),
+                false => String::new(),
+            };
             body += &format!(
-                "<section class=entry><h3>{}</h3>\n{}</section>\n",
+                "<section class=entry{id}><h3>{}</h3>\n{}</section>\n",
                 code::code(&builtin.signature),
                 code::documentation(&builtin.text)
             );
-            let address = format!("language.html#{group}");
             index.add(
                 &builtin.name,
                 &builtin.signature,
                 builtin.summary(),
                 String::new(),
-                address,
+                format!("language.html#{place}"),
             );
         }
     }
