@@ -317,6 +317,28 @@ fn odd_messages_harm_nobody() {
 }
 
 #[test]
+fn breakpoints_ask_below_the_cell() {
+    let mut client = Client::start();
+    let code = "fn f(x) {\n    breakpoint();\n    x + 1\n}\nf(4)";
+    let id = client.send(ExecuteRequest {
+        allow_stdin: true,
+        ..ExecuteRequest::new(code.into())
+    });
+    let prompt = client.answer("x * 100");
+    assert!(!prompt.is_empty());
+    assert_eq!(client.answer("c"), prompt);
+    assert_eq!(client.reply().0, id);
+    let shown = client.shown(&id);
+    let text = format!("{shown:?}");
+    assert!(text.contains("400"), "{text}");
+    let result = shown.iter().find(|(kind, _)| kind == "execute_result");
+    assert_eq!(result.unwrap().1["data"]["text/plain"], "5");
+    // A client that takes no input.
+    let refused = client.run("f(4)").reply;
+    assert_eq!(refused["status"], "error", "{refused}");
+}
+
+#[test]
 fn kernels_leave_when_told() {
     let mut client = Client::start();
     client.send(ExecuteRequest::new("loop {}".into()));

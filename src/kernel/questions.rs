@@ -70,3 +70,36 @@ impl Front for Questions {
             .hint("%load puts a file into the next cell, where it can be edited"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::super::outbox::Outbox;
+    use super::*;
+
+    #[test]
+    fn questions_are_answered_interrupted_or_refused() {
+        let (answers, answered) = channel();
+        let outbox = Arc::new(Outbox::default());
+        let output = Arc::new(Output::new(outbox.clone(), "s".into()));
+        let interrupt = Arc::new(AtomicBool::new(false));
+        let questions = Questions::new(output, answered, interrupt.clone());
+        assert!(questions.ask("? ").is_err());
+        questions.allow(true);
+        answers.send("too late".into()).unwrap();
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| questions.ask("name? "));
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .unwrap();
+            let letters = runtime.block_on(outbox.next()).unwrap();
+            assert_eq!(letters[0].0, Channel::Stdin);
+            answers.send("ada".into()).unwrap();
+            assert_eq!(asked.join().unwrap().unwrap(), Some("ada".into()));
+        });
+        interrupt.store(true, Ordering::Relaxed);
+        assert!(questions.ask("? ").unwrap_err().is_interrupt());
+    }
+}

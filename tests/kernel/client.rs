@@ -5,12 +5,13 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use jupyter_protocol::{
-    ConnectionInfo, ExecuteRequest, JupyterMessage, JupyterMessageContent, Transport,
+    ConnectionInfo, ExecuteRequest, InputReply, JupyterMessage, JupyterMessageContent, Transport,
 };
 use jupyter_zmq_client::{
-    ClientControlConnection, ClientIoPubConnection, ClientShellConnection,
+    ClientControlConnection, ClientIoPubConnection, ClientShellConnection, ClientStdinConnection,
     create_client_control_connection, create_client_iopub_connection,
-    create_client_shell_connection_with_identity, peer_identity_for_session,
+    create_client_shell_connection_with_identity, create_client_stdin_connection_with_identity,
+    peer_identity_for_session,
 };
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -30,6 +31,7 @@ pub struct Client {
     shell: ClientShellConnection,
     control: ClientControlConnection,
     iopub: ClientIoPubConnection,
+    stdin: ClientStdinConnection,
 }
 
 /// What one request led to.
@@ -99,7 +101,7 @@ impl Client {
             .unwrap();
         let name = "tester";
         let identity = peer_identity_for_session(name).unwrap();
-        let (shell, control, iopub) = runtime.block_on(async {
+        let (shell, control, iopub, stdin) = runtime.block_on(async {
             let listens = async {
                 while !folder.path().join("s-5").exists() {
                     tokio::time::sleep(PAUSE).await;
@@ -108,11 +110,14 @@ impl Client {
             let started = tokio::time::timeout(PATIENCE, listens).await;
             started.expect("the kernel does not listen");
             (
-                create_client_shell_connection_with_identity(&info, name, identity)
+                create_client_shell_connection_with_identity(&info, name, identity.clone())
                     .await
                     .unwrap(),
                 create_client_control_connection(&info, name).await.unwrap(),
                 create_client_iopub_connection(&info, "", name)
+                    .await
+                    .unwrap(),
+                create_client_stdin_connection_with_identity(&info, name, identity)
                     .await
                     .unwrap(),
             )
@@ -125,6 +130,7 @@ impl Client {
             shell,
             control,
             iopub,
+            stdin,
         };
         let (kind, welcome) = client.next_shown();
         assert_eq!(
@@ -159,6 +165,23 @@ impl Client {
     pub fn control_reply(&mut self) -> JupyterMessage {
         let read = async { tokio::time::timeout(PATIENCE, self.control.read()).await };
         self.runtime.block_on(read).expect("no reply").unwrap()
+    }
+
+    /// Answers the next question of the kernel; gives the question.
+    pub fn answer(&mut self, value: &str) -> String {
+        let read = async { tokio::time::timeout(PATIENCE, self.stdin.read()).await };
+        let question = self.runtime.block_on(read).expect("no question").unwrap();
+        let JupyterMessageContent::InputRequest(asked) = &question.content else {
+            panic!("{question:?}");
+        };
+        let prompt = asked.prompt.clone();
+        let answer = InputReply {
+            value: value.into(),
+            ..InputReply::default()
+        };
+        let answer = JupyterMessage::new(answer, Some(&question));
+        self.runtime.block_on(self.stdin.send(answer)).unwrap();
+        prompt
     }
 
     /// The next message on iopub.
