@@ -183,6 +183,36 @@ fn history_lasts_beyond_the_session() {
 }
 
 #[test]
+fn arrows_recall_what_began_so() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.enter("let apple = 1;", "In [2]: ");
+    prompt.enter("fn add(x) {\rx + 1\r}", "In [3]: ");
+    prompt.enter("let bear = 2; bear", "Out[3]: 2");
+    prompt.wait("In [4]: ");
+    prompt.type_keys(&format!("let a{UP}\x05"));
+    prompt.enter(" apple * 10", "Out[4]: 10");
+    prompt.wait("In [5]: ");
+    // A recalled cell of several lines runs as it is.
+    prompt.enter(&format!("fn{UP}"), "In [6]: ");
+    // From an empty line the arrows walk through all cells, line by line.
+    prompt.enter(&format!("{UP}{UP}{UP}{UP}"), "Out[6]: 10");
+}
+
+#[test]
+fn alt_enter_opens_a_line() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.type_keys("let a = 20;\x1b\r");
+    prompt.enter("a + 1", "Out[1]: 21");
+}
+
+#[test]
+fn keys_of_vi() {
+    let mut prompt = Prompt::open(&[("RLAIF_EDIT_MODE", "vi")]);
+    prompt.type_keys("let a = 1; a\x1b");
+    prompt.enter("0f1r7", "Out[1]: 7");
+}
+
+#[test]
 fn ctrl_c_stops_the_evaluation_and_keeps_the_session() {
     let mut prompt = Prompt::open(&[]);
     prompt.enter("let kept = 5;", "In [2]: ");

@@ -12,30 +12,30 @@ use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::{Hint, Hinter};
 use rustyline::history::{FileHistory, SearchDirection};
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{
-    Cmd, ColorMode, CompletionType, ConditionalEventHandler, Context, Event, EventContext,
-    EventHandler, Helper, KeyCode, KeyEvent, Modifiers, RepeatCount,
-};
+use rustyline::{ColorMode, CompletionType, Context, EditMode, Helper};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::Shared;
 use super::highlight::Painter;
+use super::keys::{self, INDENT, Recalled, is_complete};
 use super::terminal::{Terminal, columns};
 use crate::diag::{Error, Result};
-use crate::session::lexer::{depth, lex};
-use crate::session::{Candidate, Checker, Completeness};
-
-/// Columns of one level of indentation.
-const INDENT: usize = 4;
+use crate::session::{Candidate, Checker};
 
 /// Reads cells.
 pub(super) struct Editor {
     editor: rustyline::Editor<Assistant, FileHistory>,
     file: Option<PathBuf>,
+    recalled: Recalled,
 }
 
 impl Editor {
-    pub(super) fn new(session: Shared, terminal: &Terminal, file: Option<PathBuf>) -> Result<Self> {
+    pub(super) fn new(
+        session: Shared,
+        terminal: &Terminal,
+        mode: EditMode,
+        file: Option<PathBuf>,
+    ) -> Result<Self> {
         let failed = |error: ReadlineError| Error::new(format!("can't open the terminal: {error}"));
         let checker = Arc::new(Checker::new());
         let pending = Arc::new(Mutex::new(None));
@@ -44,6 +44,7 @@ impl Editor {
         editor.set_completion_show_all_if_ambiguous(true);
         editor.set_max_history_size(10_000).map_err(failed)?;
         editor.set_history_ignore_space(true);
+        editor.set_edit_mode(mode);
         editor.set_color_mode(if terminal.colour() {
             ColorMode::Enabled
         } else {
@@ -56,18 +57,8 @@ impl Editor {
             painter: RefCell::new(Painter::new(terminal.colour())),
             empty: Cell::new(true),
         }));
-        for key in [
-            KeyEvent(KeyCode::Enter, Modifiers::NONE),
-            KeyEvent::ctrl('J'),
-        ] {
-            let enter = EventHandler::Conditional(Box::new(Enter(checker.clone())));
-            editor.bind_sequence(key, enter);
-        }
-        for bracket in ['}', ')', ']'] {
-            let pending = pending.clone();
-            let close = EventHandler::Conditional(Box::new(Close { bracket, pending }));
-            editor.bind_sequence(KeyEvent(KeyCode::Char(bracket), Modifiers::NONE), close);
-        }
+        let recalled = Recalled::default();
+        keys::bind(&mut editor, &checker, &pending, &recalled);
         if let Some(file) = &file {
             if let Some(folder) = file.parent() {
                 std::fs::create_dir_all(folder).ok();
@@ -75,7 +66,12 @@ impl Editor {
             // The first session has no history yet.
             editor.load_history(file).ok();
         }
-        Ok(Self { editor, file })
+        editor.history().iter().for_each(|cell| recalled.add(cell));
+        Ok(Self {
+            editor,
+            file,
+            recalled,
+        })
     }
 
     /// Reads the cell of that number; `text` stands there already.
@@ -99,56 +95,11 @@ impl Editor {
             .editor
             .add_history_entry(line.trim_end())
             .unwrap_or(false);
+        self.recalled.add(line.trim_end());
         if let Some(file) = self.file.as_ref().filter(|_| added) {
             // A history that can't be written must not stop the work.
             self.editor.append_history(file).ok();
         }
-    }
-}
-
-/// Enter: takes the cell if it is complete, else opens an indented line.
-struct Enter(Arc<Checker>);
-
-impl ConditionalEventHandler for Enter {
-    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
-        let (text, at) = (context.line(), context.pos());
-        let tail = &text[at..];
-        if is_complete(&self.0, text) && (tail.trim().is_empty() || !text.contains('\n')) {
-            return Some(Cmd::AcceptLine);
-        }
-        let levels = depth(&lex(text), at);
-        Some(Cmd::Insert(1, format!("\n{}", " ".repeat(INDENT * levels))))
-    }
-}
-
-/// Whether Enter runs the text: it is complete or can't become so, or two empty lines insist.
-fn is_complete(checker: &Checker, text: &str) -> bool {
-    text.ends_with("\n\n") || checker.check_input(text) != Completeness::Incomplete
-}
-
-/// A closing bracket that opens a line steps back one level. rustyline has no command that deletes and inserts, so
-/// the bracket goes to the completer, which does.
-struct Close {
-    bracket: char,
-    pending: Arc<Mutex<Option<char>>>,
-}
-
-impl ConditionalEventHandler for Close {
-    fn handle(
-        &self,
-        _: &Event,
-        count: RepeatCount,
-        _: bool,
-        context: &EventContext,
-    ) -> Option<Cmd> {
-        let before = &context.line()[..context.pos()];
-        let line = before.rsplit('\n').next().unwrap_or(before);
-        let blank = line.len() >= INDENT && line.chars().all(|c| c == ' ') && before.contains('\n');
-        if !blank || count != 1 {
-            return None;
-        }
-        *self.pending.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.bracket);
-        Some(Cmd::Complete)
     }
 }
 

@@ -11,6 +11,7 @@ mod edit;
 mod front;
 mod growing;
 mod highlight;
+mod keys;
 mod screen;
 mod terminal;
 
@@ -18,11 +19,12 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use rustyline::EditMode;
 use rustyline::error::ReadlineError;
 
 pub use terminal::Terminal;
 
-use crate::diag::Result;
+use crate::diag::{Error, Result};
 use crate::session::Session;
 use edit::Editor;
 
@@ -50,7 +52,7 @@ pub fn run(session: Session, terminal: &Terminal) -> Result<i32> {
         return dumb::run(session, terminal);
     }
     let session: Shared = Rc::new(RefCell::new(session));
-    let mut editor = Editor::new(session.clone(), terminal, history_file())?;
+    let mut editor = Editor::new(session.clone(), terminal, edit_mode()?, history_file())?;
     let mut idle_interrupts = 0;
     let mut text = String::new();
     loop {
@@ -76,9 +78,7 @@ pub fn run(session: Session, terminal: &Terminal) -> Result<i32> {
             }
             Err(ReadlineError::Eof) => return Ok(0),
             Err(error) => {
-                return Err(crate::diag::Error::new(format!(
-                    "can't read the terminal: {error}"
-                )));
+                return Err(Error::new(format!("can't read the terminal: {error}")));
             }
         }
     }
@@ -109,6 +109,16 @@ fn step(session: &mut Session, terminal: &Terminal, line: &str) -> Next {
         terminal.line(&problem.render(terminal.colour()));
     }
     Next::Go(reply.next_input.unwrap_or_default())
+}
+
+/// How keys edit: as in Emacs, or as `RLAIF_EDIT_MODE` says.
+fn edit_mode() -> Result<EditMode> {
+    const MODES: [&str; 2] = ["emacs", "vi"];
+    match std::env::var("RLAIF_EDIT_MODE").as_deref() {
+        Err(_) | Ok("" | "emacs") => Ok(EditMode::Emacs),
+        Ok("vi") => Ok(EditMode::Vi),
+        Ok(other) => Err(Error::unknown("RLAIF_EDIT_MODE", other, MODES)),
+    }
 }
 
 /// Where the history lives: `RLAIF_HISTORY`, or a file in the user's state folder.

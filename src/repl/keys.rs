@@ -1,0 +1,154 @@
+//! What keys do beyond the line editor's own: Enter, closing brackets, the arrows.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustyline::history::FileHistory;
+use rustyline::{
+    Cmd, ConditionalEventHandler, Editor, Event, EventContext, EventHandler, Helper, KeyCode,
+    KeyEvent, Modifiers, RepeatCount,
+};
+
+use crate::session::lexer::{depth, lex};
+use crate::session::{Checker, Completeness};
+
+/// Columns of one level of indentation.
+pub(super) const INDENT: usize = 4;
+
+/// Binds them; `closing` takes a bracket that steps back one level, for the completer.
+pub(super) fn bind<H: Helper>(
+    editor: &mut Editor<H, FileHistory>,
+    checker: &Arc<Checker>,
+    closing: &Arc<Mutex<Option<char>>>,
+    recalled: &Recalled,
+) {
+    let mut bind = |code, modifiers, handler: Box<dyn ConditionalEventHandler>| {
+        let handler = EventHandler::Conditional(handler);
+        editor.bind_sequence(KeyEvent(code, modifiers), handler);
+    };
+    for (code, modifiers) in [
+        (KeyCode::Enter, Modifiers::NONE),
+        (KeyCode::Char('J'), Modifiers::CTRL),
+    ] {
+        let (checker, recalled) = (checker.clone(), recalled.clone());
+        bind(code, modifiers, Box::new(Enter { checker, recalled }));
+    }
+    bind(KeyCode::Enter, Modifiers::ALT, Box::new(NewLine));
+    for bracket in ['}', ')', ']'] {
+        let pending = closing.clone();
+        let close = Box::new(Close { bracket, pending });
+        bind(KeyCode::Char(bracket), Modifiers::NONE, close);
+    }
+    let start = Arc::default();
+    for (code, search) in [
+        (KeyCode::Up, Cmd::HistorySearchBackward),
+        (KeyCode::Down, Cmd::HistorySearchForward),
+    ] {
+        let arrow = Arrow {
+            search,
+            recalled: recalled.clone(),
+            start: Arc::clone(&start),
+        };
+        bind(code, Modifiers::NONE, Box::new(arrow));
+    }
+}
+
+/// The cells of the history, to know a text that is just as it was recalled.
+#[derive(Clone, Default)]
+pub(super) struct Recalled(Arc<Mutex<HashSet<String>>>);
+
+impl Recalled {
+    pub(super) fn add(&self, cell: &str) {
+        let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.insert(cell.into());
+    }
+
+    fn has(&self, text: &str) -> bool {
+        let cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.contains(text)
+    }
+}
+
+/// Up and Down on the first line: through the cells that begin as what stands before the cursor. Through all of them
+/// from an empty line, and from a cell that was recalled so.
+struct Arrow {
+    search: Cmd,
+    recalled: Recalled,
+    /// Where the cursor stands while cells are searched.
+    start: Arc<Mutex<Option<usize>>>,
+}
+
+impl ConditionalEventHandler for Arrow {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
+        let (text, at) = (context.line(), context.pos());
+        let mut start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
+        let walking = self.recalled.has(text) && *start != Some(at);
+        let search = at > 0 && !text[..at].contains('\n') && !walking;
+        *start = search.then_some(at);
+        search.then(|| self.search.clone())
+    }
+}
+
+/// Alt-Enter: a new line, whether the cell is complete or not.
+struct NewLine;
+
+impl ConditionalEventHandler for NewLine {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
+        Some(new_line(context.line(), context.pos()))
+    }
+}
+
+/// A line below, indented as deep as brackets are open.
+fn new_line(text: &str, at: usize) -> Cmd {
+    let levels = depth(&lex(text), at);
+    Cmd::Insert(1, format!("\n{}", " ".repeat(INDENT * levels)))
+}
+
+/// Enter: takes the cell if it is complete, or as it was recalled; else opens an indented line.
+struct Enter {
+    checker: Arc<Checker>,
+    recalled: Recalled,
+}
+
+impl ConditionalEventHandler for Enter {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
+        let (text, at) = (context.line(), context.pos());
+        let tail = &text[at..];
+        let whole = tail.trim().is_empty() || !text.contains('\n') || self.recalled.has(text);
+        if whole && is_complete(&self.checker, text) {
+            return Some(Cmd::AcceptLine);
+        }
+        Some(new_line(text, at))
+    }
+}
+
+/// Whether Enter runs the text: it is complete or can't become so, or two empty lines insist.
+pub(super) fn is_complete(checker: &Checker, text: &str) -> bool {
+    text.ends_with("\n\n") || checker.check_input(text) != Completeness::Incomplete
+}
+
+/// A closing bracket that opens a line steps back one level. rustyline has no command that deletes and inserts, so
+/// the bracket goes to the completer, which does.
+struct Close {
+    bracket: char,
+    pending: Arc<Mutex<Option<char>>>,
+}
+
+impl ConditionalEventHandler for Close {
+    fn handle(
+        &self,
+        _: &Event,
+        count: RepeatCount,
+        _: bool,
+        context: &EventContext,
+    ) -> Option<Cmd> {
+        let before = &context.line()[..context.pos()];
+        let line = before.rsplit('\n').next().unwrap_or(before);
+        let blank = line.len() >= INDENT && line.chars().all(|c| c == ' ') && before.contains('\n');
+        if !blank || count != 1 {
+            return None;
+        }
+        *self.pending.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.bracket);
+        Some(Cmd::Complete)
+    }
+}
