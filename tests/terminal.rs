@@ -296,3 +296,48 @@ fn a_dumb_terminal_has_a_plain_prompt() {
     prompt.type_keys("%quit\r");
     assert_eq!(prompt.leaves().0, 0);
 }
+
+#[test]
+fn breakpoints_open_the_prompt_in_their_frame() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.enter(
+        "fn twice(x) { let y = x * 2; breakpoint(); y + 1 }",
+        "In [2]: ",
+    );
+    prompt.enter("twice(4) * 10", "(debug) ");
+    prompt.enter("y + 100", "108");
+    prompt.enter("where", "twice called from In [2]:1:1");
+    prompt.enter("locals", "│ y    │ int  │ 8 ");
+    prompt.enter("y = 1", "(debug) y = 1");
+    prompt.enter("c", "Out[2]: 20");
+}
+
+#[test]
+fn the_last_error_is_looked_into() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.enter("fn part(n) { let left = n - 3; 10 / left }", "In [2]: ");
+    prompt.enter("[1, 3].map(|n| part(n))", "division by zero");
+    prompt.wait("In [3]: ");
+    prompt.enter("%debug", "(error) ");
+    prompt.enter("left + 1000", "1000");
+    prompt.enter("n * 11", "33");
+    prompt.enter("up", "(error) up\nIn [2]:1:16 in closure");
+    prompt.enter("n + 900", "903");
+    prompt.enter("q", "(error) q\nIn [3]:");
+    prompt.enter("%debug part(5)", "(debug) ");
+    prompt.enter("s", "In [1]:1:14 in part");
+    prompt.enter("c", "Out[3]: 5");
+}
+
+#[test]
+fn a_cell_is_edited_and_runs() {
+    let home = tempfile::tempdir().unwrap();
+    let editor = home.path().join("editor.sh");
+    std::fs::write(&editor, "#!/bin/sh\nsed -i s/40/41/ \"$1\"\n").unwrap();
+    let command = format!("sh {}", editor.display());
+    let mut prompt = Prompt::open_in(home, &[("EDITOR", command.as_str()), ("VISUAL", "")]);
+    prompt.enter("40 + 1", "Out[1]: 41");
+    prompt.enter("%edit 1", "Out[2]: 42");
+    prompt.enter("%save cells.rhai", "In [3]: ");
+    prompt.enter("%load cells.rhai", "In [3]: 40 + 1;");
+}

@@ -32,6 +32,7 @@ impl Session {
         let late = alarm.rang();
         let exit = self.host.take_exit();
         let failed = result.is_err() && exit.is_none();
+        let values = result.as_ref().err().and_then(|p| self.values_at(p));
         let (note, states) = match before {
             Some((mut before, uses)) if failed && cell => {
                 let states = std::mem::take(&mut before.states);
@@ -54,7 +55,9 @@ impl Session {
             Ok(value) => (value, None),
             Err(_) if exit.is_some() => (Dynamic::UNIT, None),
             Err(mut problem) => {
-                problem.note = note;
+                let values = values.map(|values| format!("here {values}"));
+                let parts: Vec<String> = values.into_iter().chain(note).collect();
+                problem.note = (!parts.is_empty()).then(|| parts.join("; "));
                 if late && problem.is_interrupt() {
                     problem.out_of_time(self.host.limits());
                 }

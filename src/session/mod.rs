@@ -36,6 +36,7 @@ mod transcript;
 mod underscore;
 mod undo;
 mod uses;
+mod values;
 mod watch;
 mod words;
 
