@@ -325,7 +325,7 @@ fn the_last_error_is_looked_into() {
     prompt.enter("n + 900", "903");
     prompt.enter("q", "(error) q\nIn [3]:");
     prompt.enter("%debug part(5)", "(debug) ");
-    prompt.enter("s", "In [1]:1:14 in part");
+    prompt.enter("s", "In [1]:1:12 in part");
     prompt.enter("c", "Out[3]: 5");
 }
 
