@@ -10,7 +10,7 @@ use crate::diag::{Context, Error, Interrupt, Kind, Result};
 use crate::fail;
 use crate::mil::{Binding, Block, Function, NamedType, Operation, Value};
 use crate::numeric::Array;
-use crate::weights::encode::{Encoded, Fidelity, Scheme, encode};
+use crate::weights::encode::{Encoded, Fidelity, Scheme, encode_until};
 
 /// How a weight that is given new values is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,7 +90,13 @@ pub(super) fn compressed(
         let encoded = || -> Result<_> {
             weight_type(operation)?;
             let dense = reader.dense(operation)?;
-            let encoded = encode(&dense.to_f32s(), dense.shape(), dense.dtype(), scheme)?;
+            let encoded = encode_until(
+                &dense.to_f32s(),
+                dense.shape(),
+                dense.dtype(),
+                scheme,
+                interrupt,
+            )?;
             Ok((dense, encoded))
         };
         let (dense, encoded) = encoded().with_context(|| format!("weight \"{name}\""))?;

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::groups::Groups;
 use super::numbers::Numbers;
+use crate::diag::Interrupt;
 
 /// Rounds of fitting a scale to the numbers and the numbers to the scale; each lowers the error.
 const ROUNDS_MAX: usize = 8;
@@ -33,9 +34,17 @@ pub(super) struct Quantised {
 
 impl Quantiser {
     /// Quantises `values`; a line of `old` stays where no other that is tried is nearer.
-    pub fn encode(&self, values: &[f32], groups: &Groups, old: Option<&[Line]>) -> Quantised {
+    /// Once `interrupt` is set the rest is skipped, and what is returned is of no use.
+    pub fn encode(
+        &self,
+        values: &[f32],
+        groups: &Groups,
+        old: Option<&[Line]>,
+        interrupt: &Interrupt,
+    ) -> Quantised {
         let block = |i: usize| {
             let members = groups.members(i).iter();
+            let members = members.take(if interrupt.is_set() { 0 } else { usize::MAX });
             let values: Vec<f32> = members.map(|at| values[*at as usize]).collect();
             let line = self.fit(&values, old.map(|old| old[i]));
             let numbers: Vec<f32> = values.iter().map(|v| self.number(*v, line)).collect();

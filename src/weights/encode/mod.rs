@@ -23,7 +23,7 @@ use self::numbers::Numbers;
 use self::palette::Palette;
 pub use self::palette::palette_type;
 use super::codec;
-use crate::diag::{Error, Kind, Result};
+use crate::diag::{Error, Interrupt, Kind, Result};
 use crate::fail;
 use crate::numeric::{Array, DType};
 
@@ -117,7 +117,21 @@ pub enum Encoded {
 /// decode to themselves where the fitted scales do; see [`Encoded::again`] for a way that is exact.
 /// Fails if the scheme does not fit the shape, or a value is not finite.
 pub fn encode(values: &[f32], shape: &[usize], dtype: DType, scheme: &Scheme) -> Result<Encoded> {
-    let job = Job::new(values, shape, dtype)?;
+    encode_until(values, shape, dtype, scheme, &Interrupt::default())
+}
+
+/// As [`encode`], but fails once `interrupt` is set: large weights take seconds.
+pub fn encode_until(
+    values: &[f32],
+    shape: &[usize],
+    dtype: DType,
+    scheme: &Scheme,
+    interrupt: &Interrupt,
+) -> Result<Encoded> {
+    let job = Job {
+        interrupt: interrupt.clone(),
+        ..Job::new(values, shape, dtype)?
+    };
     scheme.encode(&job, None)
 }
 
@@ -130,6 +144,7 @@ struct Job<'a> {
     dtype: DType,
     /// Elements that count: all, or those that are not 0 here.
     mask: Option<&'a [u8]>,
+    interrupt: Interrupt,
 }
 
 impl<'a> Job<'a> {
@@ -151,6 +166,7 @@ impl<'a> Job<'a> {
             shape,
             dtype,
             mask: None,
+            interrupt: Interrupt::default(),
         })
     }
 
@@ -202,6 +218,7 @@ impl Scheme {
             Scheme::Cast { stored, values } => {
                 let inner = Job {
                     dtype: *stored,
+                    interrupt: job.interrupt.clone(),
                     ..Job::new(job.values, job.shape, *stored)?
                 };
                 let old = match old {
@@ -251,7 +268,8 @@ fn linear(
     let groups = Groups::new(job.shape, grid, job.mask)?;
     let kept = job.kept();
     let lines = old.and_then(|old| old.lines(grid));
-    let quantised = quantiser.encode(&kept, &groups, lines.as_deref());
+    let quantised = quantiser.encode(&kept, &groups, lines.as_deref(), &job.interrupt);
+    job.interrupt.check()?;
     let along = |part: fn(&Line) -> f32| quantised.lines.iter().map(part).collect::<Vec<f32>>();
     let offset = match offsets {
         Some(offsets) => Some(offsets.array(grid.to_vec(), &along(|line| line.offset))?),

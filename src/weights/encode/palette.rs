@@ -4,7 +4,7 @@ use super::clusters::{assign, centres, vector_centres};
 use super::groups::Groups;
 use super::numbers::Numbers;
 use super::{Encoded, Job, Scheme};
-use crate::diag::Result;
+use crate::diag::{Interrupt, Result};
 use crate::fail;
 use crate::numeric::DType;
 
@@ -39,12 +39,14 @@ impl Palette<'_> {
         };
         let mut table_shape = self.groups.to_vec();
         table_shape.extend([clusters.entries, length]);
-        let table = clusters.tables(old_values.as_deref());
+        let table = clusters.tables(old_values.as_deref(), &job.interrupt)?;
+        job.interrupt.check()?;
         let table = Job {
             values: &table,
             shape: &table_shape,
             dtype: job.dtype,
             mask: None,
+            interrupt: job.interrupt.clone(),
         };
         let new = self.table.encode(&table, old)?;
         let (mut indices, error) = clusters.assign(&new.decode()?.to_f32s());
@@ -137,19 +139,21 @@ impl Clusters<'_> {
     }
 
     /// The entries of all groups; for vectors, improved from the old ones if there are some.
-    fn tables(&self, old: Option<&[f32]>) -> Vec<f32> {
+    fn tables(&self, old: Option<&[f32]>, interrupt: &Interrupt) -> Result<Vec<f32>> {
         let size = self.entries * self.length;
         let table = |group: usize| {
+            interrupt.check()?;
             let points = self.of_group(group);
-            match self.length {
+            Ok(match self.length {
                 1 => centres(&points, self.entries),
                 length => {
                     let start = old.map(|old| old[group * size..][..size].to_vec());
                     vector_centres(&points, length, self.entries, start)
                 }
-            }
+            })
         };
-        (0..self.groups.len()).flat_map(table).collect()
+        let tables: Result<Vec<_>> = (0..self.groups.len()).map(table).collect();
+        Ok(tables?.concat())
     }
 
     /// The nearest entry of each point in the tables of its group, and the sum of squared distances.

@@ -24,6 +24,7 @@ pub(super) fn encode(
         shape: job.shape,
         dtype: job.dtype,
         mask: Some(mask.bytes()),
+        interrupt: job.interrupt.clone(),
     };
     let old = match old {
         Some(Encoded::Sparse { values, .. }) => Some(&**values),
