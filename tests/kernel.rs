@@ -333,6 +333,14 @@ fn breakpoints_ask_below_the_cell() {
     assert!(text.contains("400"), "{text}");
     let result = shown.iter().find(|(kind, _)| kind == "execute_result");
     assert_eq!(result.unwrap().1["data"]["text/plain"], "5");
+    // At the top level.
+    let id = client.send(ExecuteRequest {
+        allow_stdin: true,
+        ..ExecuteRequest::new("breakpoint(); 1".into())
+    });
+    assert_eq!(client.answer("c"), prompt);
+    assert_eq!(client.reply().0, id);
+    client.shown(&id);
     // A client that takes no input.
     let refused = client.run("f(4)").reply;
     assert_eq!(refused["status"], "error", "{refused}");

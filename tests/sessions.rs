@@ -21,8 +21,9 @@ fn documents_show_what_the_program_shows() {
     files.sort();
     assert!(!files.is_empty());
     for file in files {
+        let folder = tempfile::tempdir().unwrap();
         let document = std::fs::read_to_string(&file).unwrap();
-        let shown = played(&document, &folder);
+        let shown = played(&document, folder.path());
         if std::env::var_os("RLAIF_BLESS").is_some() {
             std::fs::write(&file, &shown).unwrap();
             continue;
@@ -36,7 +37,7 @@ fn documents_show_what_the_program_shows() {
     }
 }
 
-/// The document with the outputs of its cells as they come.
+/// The document with the outputs of its cells as they come; what they write goes to the folder.
 fn played(document: &str, folder: &Path) -> String {
     let recorder = Arc::new(Recorder::default());
     let mut session = Session::new(Setup {

@@ -310,6 +310,13 @@ fn breakpoints_open_the_prompt_in_their_frame() {
     prompt.enter("locals", "│ y    │ int  │ 8 ");
     prompt.enter("y = 1", "(debug) y = 1");
     prompt.enter("c", "Out[2]: 20");
+    // At the top level, also as the first thing that a cell does.
+    prompt.enter("breakpoint(); 1 + 30", "In [3]:1:1");
+    prompt.enter("6 * 111", "666");
+    prompt.enter("c", "Out[3]: 31");
+    prompt.enter("let k = 5; breakpoint(); k + 40", "In [4]:1:12");
+    prompt.enter("k = 6", "(debug) k = 6");
+    prompt.enter("c", "Out[4]: 46");
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub(super) fn run(session: &mut Session, out: &Out, task: Task) -> Result<ExitCo
                 println!("{help}");
                 return Ok(ExitCode::SUCCESS);
             }
-            params.check(session.host().args())?;
+            params.check(&session.host().args())?;
             let outcome = session.run_file(&path)?;
             tell(session, out, "", &outcome, false);
             Ok(exit_code(&outcome))

@@ -207,7 +207,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         hub: fetch::settings(),
     });
     if cli.check {
-        let more = session.host().args().iter().map(PathBuf::from);
+        let more = session.host().args().into_iter().map(PathBuf::from);
         let files: Vec<PathBuf> = cli.script.into_iter().chain(more).collect();
         return check::run(&session, &terminal, cli.code, &files);
     }

@@ -89,7 +89,7 @@ pub struct Host(Arc<Inner>);
 struct Inner {
     registry: Registry,
     base: PathBuf,
-    args: Vec<String>,
+    args: Mutex<Vec<String>>,
     sink: Arc<dyn Sink>,
     front: Arc<dyn Front>,
     interrupt: Arc<AtomicBool>,
@@ -124,7 +124,7 @@ impl Host {
         Self(Arc::new(Inner {
             registry: Registry::new(),
             base: setup.base,
-            args: setup.args,
+            args: Mutex::new(setup.args),
             sink: setup.sink,
             front: setup.front,
             interrupt: setup.interrupt,
@@ -155,7 +155,7 @@ impl Host {
         Setup {
             base: self.0.base.clone(),
             seed,
-            args: self.0.args.clone(),
+            args: self.args(),
             sink,
             front: Arc::new(Nobody),
             interrupt: self.0.interrupt.clone(),
@@ -277,8 +277,13 @@ impl Host {
     }
 
     /// The script's arguments as given.
-    pub fn args(&self) -> &[String] {
-        &self.0.args
+    pub fn args(&self) -> Vec<String> {
+        lock(&self.0.args).clone()
+    }
+
+    /// Gives scripts other arguments; returns those before.
+    pub(crate) fn set_args(&self, args: Vec<String>) -> Vec<String> {
+        std::mem::replace(&mut *lock(&self.0.args), args)
     }
 
     /// The seed everything random comes from.

@@ -35,7 +35,7 @@ fn functions() -> Vec<ScriptFn> {
         function("args", "The script's arguments.")
             .returns("array")
             .example("args()", "[]")
-            .run(|call| Ok(call.host.args().iter().map(|a| Dynamic::from(a.clone())).collect::<Vec<_>>())),
+            .run(|call| Ok(call.host.args().into_iter().map(Dynamic::from).collect::<Vec<_>>())),
         function("param", "A parameter of the script: `--name value` of the command line, or the default.")
             .param("name", Kind::Text, "Its name.")
             .param("default", Kind::Any, "What it is when not given; its type is the parameter's type.")
@@ -152,7 +152,7 @@ fn assert(call: &mut Call) -> Result<()> {
 fn param(call: &mut Call) -> Result<Dynamic> {
     let name: String = call.get("name")?;
     let default: Dynamic = call.get("default")?;
-    let Some(text) = given(call.host.args(), &name, default.is_bool()) else {
+    let Some(text) = given(&call.host.args(), &name, default.is_bool()) else {
         return Ok(default);
     };
     let wrong = |kind: &str| Error::new(format!("--{name} must be {kind}, not \"{text}\""));

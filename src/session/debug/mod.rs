@@ -166,10 +166,16 @@ impl Watcher for Debugger {
             return Ok(DebuggerCommand::Continue);
         }
         if matches!(step.event, DebuggerEvent::Start) {
-            return Ok(match self.stops {
-                true if step.position.line().is_some() => self.ask(context, step)?,
-                _ => DebuggerCommand::Continue,
-            });
+            // The first step of all is told as the start, even if it is `breakpoint()`.
+            let at_point = |debugger: &rhai::debugger::Debugger| {
+                let point = debugger.is_break_point(Some(step.running), step.node);
+                point.is_some()
+            };
+            let stops = self.stops || context.debugger().is_some_and(at_point);
+            return match stops && step.position.line().is_some() {
+                true => self.ask(context, step),
+                false => Ok(DebuggerCommand::Continue),
+            };
         }
         let calls = context.debugger().map(rhai::debugger::Debugger::call_stack);
         let innermost = calls.and_then(|calls| calls.last());

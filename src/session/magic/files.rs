@@ -4,22 +4,23 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::{Args, Magic, line};
-use crate::diag::{Context as _, Result};
+use crate::diag::{Context as _, Error, Result};
 use crate::session::{Reply, Session};
 
 pub(super) const RUN: Magic = line(
     "run",
-    "file",
+    "file [arguments]",
     "Runs a script in this session; its variables stay.",
-    "",
+    "%run train.rhai --steps 50 \"a word with spaces\": for this run the arguments are what param(..) and args() give;\n\
+     without any, they are those of the session. %run train.rhai --help tells the script's parameters.",
     run,
 );
 
 pub(super) const WATCH: Magic = line(
     "watch",
-    "file",
+    "file [arguments]",
     "Runs a script each time it is saved, until Ctrl-C.",
-    "Each run sees the variables that the one before has left.",
+    "Each run sees the variables that the one before has left. Arguments are as for %run.",
     watch,
 );
 
@@ -29,12 +30,66 @@ pub(super) const PWD: Magic = line("pwd", "", "Tells where relative paths start.
 const PAUSE: Duration = Duration::from_millis(200);
 
 fn run(session: &mut Session, args: &Args) -> Result<Reply> {
-    let path = PathBuf::from(args.file("run")?);
-    Ok(Reply::of(session.run_file(&path)?))
+    with_arguments(session, ("run", args.line), |session, path| {
+        Ok(Reply::of(session.run_file(path)?))
+    })
 }
 
 fn watch(session: &mut Session, args: &Args) -> Result<Reply> {
-    let path = session.host.resolve(args.file("watch")?);
+    with_arguments(session, ("watch", args.line), repeat)
+}
+
+/// Does something with the script that a line begins with, while the rest of the line are its arguments.
+fn with_arguments(
+    session: &mut Session,
+    (magic, line): (&str, &str),
+    work: impl FnOnce(&mut Session, &Path) -> Result<Reply>,
+) -> Result<Reply> {
+    let mut words = words(line)?;
+    if words.is_empty() {
+        return Err(Error::new(format!("%{magic} needs a file"))
+            .hint(format!("%{magic} train.rhai --steps 50")));
+    }
+    let path = PathBuf::from(words.remove(0));
+    if words.is_empty() {
+        return work(session, &path);
+    }
+    let params = session.params_of(&path)?;
+    let help = params.help();
+    if words.iter().any(|word| word == "--help") && !help.is_empty() {
+        return Ok(Reply::page(help));
+    }
+    params.check(&words)?;
+    let before = session.host.set_args(words);
+    let reply = work(session, &path);
+    session.host.set_args(before);
+    reply
+}
+
+/// The words of a line; quotes of either kind hold words together.
+fn words(line: &str) -> Result<Vec<String>> {
+    let mut words = Vec::new();
+    let (mut word, mut quote) = (None::<String>, None);
+    for c in line.chars() {
+        match (quote, c) {
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (None, '"' | '\'') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (Some(open), c) if open == c => quote = None,
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    match quote {
+        Some(open) => Err(Error::new(format!("a closing {open} is missing"))),
+        None => Ok(words),
+    }
+}
+
+fn repeat(session: &mut Session, path: &Path) -> Result<Reply> {
+    let path = session.host.base().join(path);
     loop {
         let saved = modified(&path)?;
         let outcome = session.run_file(&path)?;
@@ -70,4 +125,21 @@ fn pwd(session: &mut Session, _: &Args) -> Result<Reply> {
         .host
         .print(session.host.base().display().to_string());
     Ok(Reply::nothing())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_line() {
+        let check = |line: &str, expected: &[&str]| assert_eq!(words(line).unwrap(), expected);
+        check("", &[]);
+        check("a.rhai  --n 3", &["a.rhai", "--n", "3"]);
+        check(
+            "\"my file.rhai\" --name='x y' \"\"",
+            &["my file.rhai", "--name=x y", ""],
+        );
+        assert!(words("a \"b").is_err());
+    }
 }
