@@ -31,9 +31,12 @@ pub(super) fn run(
     }
     let mut exit = ExitCode::SUCCESS;
     for (name, text) in &texts {
-        for problem in session.check(name, text) {
-            terminal.message(&problem.render(terminal.colour_errors()));
+        let problems = session.check(name, text);
+        if !problems.is_empty() {
             exit = ExitCode::FAILURE;
+        }
+        for problem in problems.iter().chain(&session.warnings(name, text)) {
+            terminal.message(&problem.render(terminal.colour_errors()));
         }
     }
     Ok(exit)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rhai::Dynamic;
 
 use super::call::Call;
+use super::functions::PURE;
 use super::kind::Kind;
 use super::options::Key;
 use super::value::{IntoScript, ScriptValue};
@@ -216,6 +217,12 @@ impl ScriptFn {
     /// Whether the last argument may be an option map.
     pub fn has_options(&self) -> bool {
         !self.keys.is_empty()
+    }
+
+    /// Whether it does nothing but compute, so that a result that is not used was hardly meant.
+    pub fn is_pure(&self) -> bool {
+        let computed = matches!(self.form, Form::Property | Form::Index | Form::Operator);
+        computed || (PURE.contains(&self.topic))
     }
 
     /// How many arguments must and may be given, the receiver not counted.

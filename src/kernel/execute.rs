@@ -141,6 +141,7 @@ impl Cells {
 
 fn told(problem: &Diagnostic) -> ReplyError {
     let ename = match problem.problem {
+        Problem::Warning => "Warning",
         Problem::Syntax => "SyntaxError",
         Problem::Runtime => "RuntimeError",
         Problem::Interrupted => "Interrupted",

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{text, wire};
 use crate::diag::{Error, Result};
 use crate::session::lexer::{Kind, lex};
-use crate::session::{Session, Source};
+use crate::session::{Problem, Session, Source};
 
 /// The open texts by address.
 #[derive(Debug, Default)]
@@ -114,6 +114,7 @@ impl Documents {
 fn problems(session: &Session, document: &Document) -> Vec<Diagnostic> {
     let name = document.file.as_deref().unwrap_or("untitled");
     let problems = session.check(name, &document.text).into_iter();
+    let problems = problems.chain(session.warnings(name, &document.text));
     let told = problems.map(|problem| {
         let hint = problem
             .hint
@@ -122,7 +123,10 @@ fn problems(session: &Session, document: &Document) -> Vec<Diagnostic> {
         let (line, column) = at.map_or((1, 1), |frame| (frame.line, frame.column));
         Diagnostic {
             range: word_at(&document.text, line, column),
-            severity: Some(DiagnosticSeverity::ERROR),
+            severity: Some(match problem.problem {
+                Problem::Warning => DiagnosticSeverity::WARNING,
+                _ => DiagnosticSeverity::ERROR,
+            }),
             source: Some("rlaif-repl".into()),
             message: format!("{}{hint}", problem.message),
             ..Diagnostic::default()

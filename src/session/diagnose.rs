@@ -13,6 +13,8 @@ use crate::host::{Limits, Registry};
 /// What kind of failure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Problem {
+    /// Nothing failed, but this is hardly meant.
+    Warning,
     /// The code can't be compiled; nothing ran.
     Syntax,
     Runtime,
@@ -216,6 +218,7 @@ impl Diagnostic {
         };
         let title = match self.problem {
             Problem::Syntax | Problem::Runtime | Problem::Panic => paint("1;31", "error"),
+            Problem::Warning => paint("1;33", "warning"),
             Problem::Interrupted | Problem::Limit => paint("1;33", "stopped"),
         };
         let mut text = format!("{title}: {}", self.message);

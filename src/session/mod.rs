@@ -37,6 +37,7 @@ mod underscore;
 mod undo;
 mod uses;
 mod values;
+mod warn;
 mod watch;
 mod words;
 

@@ -7,6 +7,7 @@ use rhai::Dynamic;
 use super::transcript::Output;
 use super::{Diagnostic, Session, lexer};
 use crate::diag::Result;
+use crate::host::Event;
 
 /// What came of an evaluation.
 #[derive(Debug)]
@@ -128,7 +129,11 @@ impl Session {
     pub fn eval(&mut self, code: &str) -> Outcome {
         let cell = self.history.begin(code);
         self.transcript.turn_to(Some(cell));
-        let mut outcome = self.eval_as(&format!("In [{cell}]"), code, true);
+        let name = format!("In [{cell}]");
+        for warning in self.warnings(&name, code) {
+            self.host.send(Event::Note(warning.render(false)));
+        }
+        let mut outcome = self.eval_as(&name, code, true);
         self.history.end(cell, &outcome.value);
         if lexer::ends_quietly(code) {
             outcome.value = Dynamic::UNIT;

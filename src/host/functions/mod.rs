@@ -32,6 +32,9 @@ mod training;
 mod verification;
 mod writing;
 
+/// Topics of functions that only compute.
+pub(super) const PURE: &[&str] = &["logits", "tensors", "text", "evaluation"];
+
 /// Every topic, in the order of the help.
 pub(super) const TOPICS: &[Topic] = &[
     basics::TOPIC,

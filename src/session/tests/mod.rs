@@ -14,6 +14,7 @@ mod errors;
 mod speed;
 mod state;
 mod table;
+mod warnings;
 
 pub(super) struct Bench {
     pub(super) session: Session,
