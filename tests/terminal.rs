@@ -293,6 +293,8 @@ fn a_dumb_terminal_has_a_plain_prompt() {
     prompt.type_keys("3 }\r");
     prompt.wait("In [2]: ");
     prompt.enter("f() + 4", "Out[2]: 7");
+    prompt.type_keys("%%time\rlet k = 40;\rk + 8\r\r");
+    prompt.wait("Out[3]: 48");
     prompt.type_keys("%quit\r");
     assert_eq!(prompt.leaves().0, 0);
 }

@@ -19,7 +19,9 @@ pub(super) fn run(mut session: Session, terminal: &Terminal) -> Result<i32> {
             return Ok(0);
         }
         cell.push_str(&line);
-        let unfinished = checker.check_input(&cell) == Completeness::Incomplete;
+        // A line's own end is no empty line.
+        let typed = cell.strip_suffix('\n').unwrap_or(&cell);
+        let unfinished = checker.check_input(typed) == Completeness::Incomplete;
         if unfinished && !line.trim().is_empty() {
             continue;
         }

@@ -1,5 +1,5 @@
-//! Where the time of a cell goes, by line. The profiler is told of every step and reads the clock when the line
-//! changes; the time between two readings belongs to the line before, its own work to none.
+//! Where the time of a cell goes, by line. The profiler is told of every step and reads the clock; the time
+//! between two steps belongs to the line of the first, its own work to none.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use crate::host::Host;
 /// A line of a source.
 pub(super) type Line = (String, usize);
 
-/// What lines took: how often a step began there, and the time.
+/// What lines took: how often the first step there was taken, and the time.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Profile(Arc<Mutex<BTreeMap<Line, (u64, Duration)>>>);
 
@@ -30,10 +30,10 @@ impl Profile {
         lines
     }
 
-    fn add(&self, line: &Line, time: Duration) {
+    fn add(&self, line: &Line, count: u64, time: Duration) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = lines.entry(line.clone()).or_default();
-        entry.0 += 1;
+        entry.0 += count;
         entry.1 += time;
     }
 }
@@ -42,6 +42,10 @@ impl Profile {
 pub(super) struct Profiler {
     host: Host,
     profile: Profile,
+    /// The column of the first step of each line, and whether it is a statement.
+    firsts: BTreeMap<Line, (Option<usize>, bool)>,
+    /// The line that each call stands at, the outermost first.
+    calls: Vec<Line>,
     /// The line that runs, and since when.
     running: Option<(Line, Duration)>,
 }
@@ -51,6 +55,8 @@ impl Profiler {
         Self {
             host,
             profile,
+            firsts: BTreeMap::new(),
+            calls: Vec::new(),
             running: None,
         }
     }
@@ -58,20 +64,35 @@ impl Profiler {
     fn leave(&mut self) {
         if let Some((line, since)) = self.running.take() {
             let now = self.host.clock().elapsed();
-            self.profile.add(&line, now.saturating_sub(since));
+            self.profile.add(&line, 0, now.saturating_sub(since));
         }
     }
 }
 
 impl Watcher for Profiler {
-    fn step(&mut self, _: &mut EvalContext, step: &Step) -> Command {
-        let Some(line) = step.position.line() else {
+    fn step(&mut self, context: &mut EvalContext, step: &Step) -> Command {
+        self.leave();
+        if matches!(step.event, DebuggerEvent::End) {
             return Ok(DebuggerCommand::StepInto);
-        };
-        let same = |((source, at), _): &(Line, Duration)| *at == line && source == step.source;
-        if !self.running.as_ref().is_some_and(same) && !matches!(step.event, DebuggerEvent::End) {
-            self.leave();
-            self.running = Some(((step.source.to_string(), line), self.host.clock().elapsed()));
+        }
+        let depth = context.debugger().map_or(0, |d| d.call_stack().len());
+        let left = matches!(
+            step.event,
+            DebuggerEvent::FunctionExitWithValue(_) | DebuggerEvent::FunctionExitWithError(_)
+        );
+        if left {
+            self.calls.truncate(depth);
+        } else if let Some(at) = step.position.line() {
+            let line = (step.source.to_string(), at);
+            let begin = (step.position.position(), step.node.is_stmt());
+            let first = *self.firsts.entry(line.clone()).or_insert(begin);
+            self.profile
+                .add(&line, u64::from(first == begin), Duration::ZERO);
+            self.calls.resize(depth, line.clone());
+            self.calls.push(line);
+        }
+        if let Some(line) = self.calls.last().cloned() {
+            self.running = Some((line, self.host.clock().elapsed()));
         }
         Ok(DebuggerCommand::StepInto)
     }

@@ -11,9 +11,9 @@ pre { margin: 0; font: 13px/1.5 ui-monospace, Menlo, Consolas, monospace; white-
 .cell { display: grid; grid-template-columns: 5rem 1fr; gap: .3rem .8rem; margin-bottom: 1.2rem; }
 .mark { font: 12px/1.7 ui-monospace, monospace; color: #818b98; text-align: right; }
 .code { background: #f6f8fa; border: 1px solid #d1d9e0; border-radius: 6px; padding: .5rem .8rem; }
-.out { padding: 0 .8rem; overflow-x: auto; } .error { color: #a40e26; }
+.out { padding: 0 .8rem; overflow-x: auto; font-size: 13px; } .error { color: #a40e26; }
 .k { color: #cf222e; } .s { color: #0a3069; } .n { color: #0550ae; } .c { color: #6e7781; font-style: italic; } .f { color: #8250df; }
-table { border-collapse: collapse; font-size: 13px; } td, th { padding: .2rem .7rem; border-bottom: 1px solid #d1d9e0; }
+table { border-collapse: collapse; font-size: 13px; } td, th { padding: .2rem .7rem; border-bottom: 1px solid #d1d9e0; } caption { white-space: nowrap; }
 @media (prefers-color-scheme: dark) {
   body { background: #0d1117; color: #d1d7e0; } .code { background: #151b23; border-color: #3d444d; }
   .k { color: #ff7b72; } .s { color: #a5d6ff; } .n { color: #79c0ff; } .c { color: #9198a1; } .f { color: #d2a8ff; } .error { color: #ff7b72; }

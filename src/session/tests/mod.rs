@@ -1,16 +1,16 @@
 //! Whole evaluations: what cells show, what lives on between them, how they fail.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use super::*;
-use crate::host::{Event, Limits, Nobody, Provenance, Recorder, StillClock};
+use crate::host::{Event, Recorder};
 use crate::report::Terminal;
 
 mod cells;
 mod check;
 mod completion;
 mod errors;
+mod magics;
 mod speed;
 mod state;
 mod table;
@@ -20,7 +20,7 @@ pub(super) struct Bench {
     pub(super) session: Session,
     recorder: Arc<Recorder>,
     /// Where relative paths start; goes away with the bench.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Bench {
@@ -29,24 +29,22 @@ impl Bench {
     }
 
     fn with_args(args: &[&str]) -> Self {
+        Self::with(|setup| setup.args = args.iter().map(ToString::to_string).collect())
+    }
+
+    /// With something else in its setup.
+    fn with(change: impl FnOnce(&mut Setup)) -> Self {
         let recorder = Arc::new(Recorder::default());
         let folder = tempfile::tempdir().unwrap();
-        let session = Session::new(Setup {
-            base: folder.path().into(),
-            seed: 0,
-            args: args.iter().map(ToString::to_string).collect(),
+        let mut setup = Setup {
             sink: recorder.clone(),
-            front: Arc::new(Nobody),
-            interrupt: Arc::new(AtomicBool::new(false)),
-            clock: Arc::new(StillClock),
-            provenance: Provenance::default(),
-            limits: Limits::default(),
-            hub: None,
-        });
+            ..Setup::still(folder.path().into())
+        };
+        change(&mut setup);
         Self {
-            session,
+            session: Session::new(setup),
             recorder,
-            _folder: folder,
+            folder,
         }
     }
 
