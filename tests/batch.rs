@@ -10,7 +10,7 @@ use rlaif_repl::engine::portable::batch::Lane;
 use rlaif_repl::engine::portable::{Bound, Options, Portable, Precision, Value};
 use rlaif_repl::engine::{Engine, Features};
 use rlaif_repl::generate::NextLogits;
-use rlaif_repl::host::{Event, Limits, Nobody, Provenance, Recorder, Setup, StillClock};
+use rlaif_repl::host::{Event, Recorder, Setup};
 use rlaif_repl::mil::text;
 use rlaif_repl::models::{CoreMLModelWrapper, LoadOptions, StudentModel, Trainable, embedded};
 use rlaif_repl::numeric::{Array, DType, Rng};
@@ -198,16 +198,8 @@ fn a_model_that_needs_its_rows_apart_says_so_once() {
 
     let recorder = Arc::new(Recorder::default());
     let mut session = Session::new(Setup {
-        base: folder.path().into(),
-        seed: 0,
-        args: Vec::new(),
         sink: recorder.clone(),
-        front: Arc::new(Nobody),
-        interrupt: Arc::default(),
-        clock: Arc::new(StillClock),
-        provenance: Provenance::default(),
-        limits: Limits::default(),
-        hub: None,
+        ..Setup::still(folder.path().into())
     });
     let code = "let m = load(\"noise.mlpackage\"); \
         for i in 0..2 { m.generate([\"the soup\", \"the tea was\"], #{max_new_tokens: 2}); } print(m.card());";

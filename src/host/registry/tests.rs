@@ -1,13 +1,8 @@
 //! Every form of a function, on a type made for the test.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
 use super::*;
 use crate::host::function::{function, index, method, operator, property};
-use crate::host::{
-    Callback, Key, Kind, Limits, Nobody, Provenance, Recorder, Setup, StillClock, engine,
-};
+use crate::host::{Callback, Key, Kind, Setup, engine};
 
 /// A point of the plane.
 #[derive(Clone)]
@@ -82,18 +77,7 @@ fn functions() -> Vec<ScriptFn> {
 }
 
 fn eval(code: &str) -> String {
-    let host = Host::new(Setup {
-        base: "".into(),
-        seed: 0,
-        args: Vec::new(),
-        sink: Arc::new(Recorder::default()),
-        front: Arc::new(Nobody),
-        interrupt: Arc::new(AtomicBool::new(false)),
-        clock: Arc::new(StillClock),
-        provenance: Provenance::default(),
-        limits: Limits::default(),
-        hub: None,
-    });
+    let host = Host::new(Setup::still("".into()));
     let mut engine = engine::build(&host);
     let topic = Topic {
         name: "test",
