@@ -17,7 +17,14 @@ pub(in crate::session) fn notebook(cells: &[Cell]) -> Value {
                 "language": "rhai",
                 "name": "rlaif-repl",
             },
-            "language_info": { "file_extension": ".rhai", "name": "rhai" },
+            // As the kernel tells it.
+            "language_info": {
+                "codemirror_mode": "javascript",
+                "file_extension": ".rhai",
+                "mimetype": "text/x-rhai",
+                "name": "rhai",
+                "pygments_lexer": "javascript",
+            },
         },
         "nbformat": 4,
         "nbformat_minor": 5,

@@ -185,6 +185,8 @@ fn notebooks_have_the_outputs() {
     };
     let kernel = notebook.metadata.kernelspec.unwrap();
     assert_eq!(kernel.name, "rlaif-repl");
+    let language = notebook.metadata.language_info.unwrap();
+    assert_eq!(language.name, "rhai");
     let cells: Vec<(String, Vec<v4::Output>)> = notebook
         .cells
         .into_iter()
