@@ -2,8 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 use super::{Error, Result};
+
+/// How often the flag is looked at while work goes on elsewhere.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Of a thread for work that may call itself deeply.
+const STACK: usize = 256 << 20;
 
 /// A shared flag: set by the shell, polled by loops. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -36,5 +44,48 @@ impl Interrupt {
         } else {
             Ok(())
         }
+    }
+
+    /// The result of work that never looks at the flag. It has a thread of its own; once the flag is set the thread is
+    /// left to end by itself, for nothing.
+    pub fn leave<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let (sender, result) = channel();
+        let run = move || {
+            // Nobody waits any more for work that was left.
+            sender.send(work()).ok();
+        };
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn(run)?;
+        loop {
+            match result.recv_timeout(PAUSE) {
+                Ok(value) => return Ok(value),
+                Err(RecvTimeoutError::Timeout) => self.check()?,
+                Err(RecvTimeoutError::Disconnected) => {
+                    let panic = thread.join().err();
+                    std::panic::resume_unwind(panic.unwrap_or_else(|| Box::new("no result")));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_left_once_the_flag_is_set() {
+        let interrupt = Interrupt::default();
+        assert_eq!(interrupt.leave(|| 6 * 7).unwrap(), 42);
+        let (goes_on, waits) = channel::<()>();
+        let stop = interrupt.clone();
+        let error = interrupt.leave(move || {
+            stop.set();
+            waits.recv().ok();
+        });
+        assert!(error.unwrap_err().is_interrupt());
+        drop(goes_on);
+        let panics = || Interrupt::default().leave(|| panic!("inside"));
+        let told = std::panic::catch_unwind(panics).unwrap_err();
+        assert_eq!(told.downcast_ref::<&str>(), Some(&"inside"));
     }
 }

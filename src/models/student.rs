@@ -227,7 +227,8 @@ impl StudentModel {
                 .hint("lower the learning rate or clip harder; the weights are those of the last good step")
                 .kind_of(Kind::NonFinite));
         }
-        let store = loss.value.backward()?;
+        let root = loss.value.clone();
+        let store = self.policy.interrupt.leave(move || root.backward())??;
         Ok((
             Gradients::collect(self.adapters.parameters(), &store)?,
             loss,
