@@ -299,6 +299,25 @@ fn a_dumb_terminal_has_a_plain_prompt() {
     assert_eq!(prompt.leaves().0, 0);
 }
 
+// What operations are counted is the whole process' affair, so this one has its own.
+#[test]
+fn profiles_tell_lines_and_operations() {
+    let mut prompt = Prompt::open(&[("TERM", "dumb")]);
+    prompt.type_keys("fn square(x) {\rx * x\r}\r");
+    prompt.wait("In [2]: ");
+    prompt.type_keys("%%prof\rlet sum = 0;\rfor i in 0..5 {\rsum += square(i);\r}\rsum\r\r");
+    prompt.wait("Out[2]: 30");
+    prompt.wait("|     5 | In [1]:2 | x * x ");
+    prompt.wait("|     5 | In [2]:3 | sum += square(i); |");
+    prompt.wait("|     1 | In [2]:1 | let sum = 0; ");
+    assert!(!prompt.text().contains("Operations"), "{}", prompt.text());
+    prompt.enter("let m = load(\"embedded:student\");", "In [4]: ");
+    prompt.enter("%prof m.forward(\"the soup\");", "Operations of models");
+    prompt.wait("| operation");
+    prompt.wait("| packed_linear ");
+    prompt.enter("square(3)", "Out[5]: 9");
+}
+
 #[test]
 fn breakpoints_open_the_prompt_in_their_frame() {
     let mut prompt = Prompt::open(&[]);

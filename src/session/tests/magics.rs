@@ -65,37 +65,6 @@ fn timeit_runs_code_again_and_again() {
     check(&mut bench, "%timeit called(", "error");
 }
 
-#[test]
-fn prof_tells_lines_and_operations() {
-    let mut bench = Bench::with(|setup| setup.clock = Arc::new(Ticks::default()));
-    bench.check("fn square(x) {\n    x * x\n}", "");
-    let told =
-        bench.submits("%%prof\nlet sum = 0;\nfor i in 0..5 {\n    sum += square(i);\n}\nsum");
-    let row = |source: &str| {
-        let found = told.lines().find(|line| line.contains(source));
-        let cells = found
-            .unwrap_or_else(|| panic!("{source}\n{told}"))
-            .split('│');
-        cells.map(str::trim).map(String::from).collect::<Vec<_>>()
-    };
-    assert_eq!(row("In [1]:2")[3..6], ["5", "In [1]:2", "x * x"]);
-    assert_eq!(row("In [2]:3")[3], "5", "{told}");
-    assert_eq!(row("In [2]:3")[5], "sum += square(i);");
-    assert_eq!(row("In [2]:1")[3], "1");
-    let time: f64 = row("In [1]:2")[1].parse().unwrap();
-    assert!(time >= 5.0, "{told}");
-    assert!(
-        told.ends_with("30") && !told.contains("Operations"),
-        "{told}"
-    );
-    bench.check("let m = load(\"embedded:student\");", "");
-    let told = bench.submits("%prof m.forward(\"the soup\");");
-    assert!(told.contains("Operations of models"), "{told}");
-    assert!(told.contains("linear") || told.contains("matmul"), "{told}");
-    // The profiler is gone.
-    bench.check("square(3)", "9");
-}
-
 /// Hands on what is told.
 struct Teller(Sender<String>);
 
