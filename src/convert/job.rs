@@ -70,7 +70,8 @@ impl Job {
     ///
     /// Fails as [`convert`] does, or if the result is further from its source than its precision explains.
     pub fn run(&self, path: &Path, load: &LoadOptions) -> Result<Converted> {
-        let mut source = source::open(path)?;
+        let file = path.to_path_buf();
+        let mut source = load.interrupt.leave(move || source::open(&file))??;
         source.interrupt = load.interrupt.clone();
         let source = Arc::new(source);
         let name = path.display().to_string();
