@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use rlaif_repl::host::{Event, Limits, Nobody, Provenance, Recorder, Setup, StillClock};
+use rlaif_repl::host::{Event, Recorder, Setup};
 use rlaif_repl::report::Terminal;
 use rlaif_repl::session::Session;
 
@@ -41,16 +40,8 @@ fn documents_show_what_the_program_shows() {
 fn played(document: &str, folder: &Path) -> String {
     let recorder = Arc::new(Recorder::default());
     let mut session = Session::new(Setup {
-        base: folder.into(),
-        seed: 0,
-        args: Vec::new(),
         sink: recorder.clone(),
-        front: Arc::new(Nobody),
-        interrupt: Arc::new(AtomicBool::new(false)),
-        clock: Arc::new(StillClock),
-        provenance: Provenance::default(),
-        limits: Limits::default(),
-        hub: None,
+        ..Setup::still(folder.into())
     });
     let mut text = String::new();
     let mut lines = document.lines().peekable();

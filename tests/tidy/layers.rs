@@ -20,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("chat", &["tokenizer", "numeric", "diag"]),
     ("data", &["tokenizer", "files", "numeric", "diag"]),
     ("engine", &["package", "weights", "mil", "numeric", "diag"]),
-    ("graph", &["mil", "numeric", "diag"]),
+    ("graph", &["mil", "report", "numeric", "diag"]),
     ("verify", &["report", "numeric", "diag"]),
     ("optim", &["numeric", "diag"]),
     ("objectives", &["engine", "numeric", "diag"]),

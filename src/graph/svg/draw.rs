@@ -5,8 +5,9 @@ use std::fmt::Write;
 use serde_json::json;
 
 use super::arrange::{BAR, Box, Scene};
-use super::boxes::{Face, LINE, NAME, SHADOW, SMALL, escape, text_width};
+use super::boxes::{Face, LINE, NAME, SHADOW, SMALL, text_width};
 use crate::graph::{Edge, Graph, Kind};
+use crate::report::escape;
 
 /// What is inside a group: edges first, so that boxes lie over them.
 pub(super) fn inside(svg: &mut String, scene: &Scene, graph: &Graph) {

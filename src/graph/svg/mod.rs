@@ -9,8 +9,8 @@ use std::fmt::Write;
 
 use super::{Graph, View};
 use crate::diag::Result;
+use crate::report::escape;
 use arrange::Scene;
-use boxes::escape;
 
 /// Room for the title.
 const TITLE: f64 = 46.0;

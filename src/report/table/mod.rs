@@ -255,7 +255,7 @@ impl<T: Into<Cell>> From<Option<T>> for Cell {
 mod tests {
     use super::*;
 
-    fn sample() -> Table {
+    pub(super) fn sample() -> Table {
         let mut table = Table::new("top tokens", ["token", "id", "logprob"]);
         let rows: [(&str, usize, Option<f64>); 3] = [
             ("␣Paris", 7042, Some(-0.0123)),

@@ -160,23 +160,9 @@ fn shown_rows(count: usize, height: Option<usize>) -> Vec<Option<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::sample;
     use super::super::{Cell, Column};
     use super::*;
-
-    fn sample() -> Table {
-        let mut table = Table::new("top tokens", ["token", "id", "logprob"]);
-        let rows: [(&str, usize, Option<f64>); 3] = [
-            ("␣Paris", 7042, Some(-0.0123)),
-            ("␣the", 260, Some(-4.5)),
-            ("⏎", 198, None),
-        ];
-        for (token, id, logprob) in rows {
-            table
-                .push([Cell::from(token), id.into(), logprob.into()])
-                .unwrap();
-        }
-        table
-    }
 
     #[test]
     fn boxes_and_ascii() {

@@ -66,7 +66,7 @@ impl Session {
 
 /// A parser that leaves the code as it stands and lets unknown variables pass, so that all of them can be told.
 pub(super) fn parser() -> Engine {
-    let mut engine = Engine::new();
+    let mut engine = Engine::new_raw();
     engine.set_max_expr_depths(128, 64);
     engine.set_optimization_level(OptimizationLevel::None);
     engine
