@@ -33,12 +33,12 @@ impl Compression {
     /// Short names of common ways.
     pub const NAMED: [(&str, Self); 8] = [
         ("int8", Self::Int8 { block: None }),
-        ("int8-blocks", Self::Int8 { block: Some(32) }),
-        ("int4", Self::Int4 { block: 32 }),
+        ("int8-blocks", Self::Int8 { block: Some(BLOCK) }),
+        ("int4", Self::Int4 { block: BLOCK }),
         (
             "mixed",
             Self::Mixed {
-                block: 32,
+                block: BLOCK,
                 lost: MIXED_LOSS,
             },
         ),
@@ -76,6 +76,9 @@ impl Compression {
 
 /// What 4 bits of a mixed model may lose: three times what fp16 loses of 4-bit weights with offsets.
 pub const MIXED_LOSS: f64 = 0.002;
+
+/// Elements that share a scale unless another number is asked for.
+pub const BLOCK: usize = 32;
 
 /// Smaller weights stay dense unless asked for.
 pub const ELEMENTS_MIN: usize = 2048;

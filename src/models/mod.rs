@@ -13,7 +13,7 @@ mod policy;
 mod student;
 mod texts;
 
-pub use compress::{CompressOptions, Compression, ELEMENTS_MIN, MIXED_LOSS, compress};
+pub use compress::{BLOCK, CompressOptions, Compression, ELEMENTS_MIN, MIXED_LOSS, compress};
 pub use conventions::{
     Bounds, Calls, Companion, Convention, Runner, Span, TASK, Tokens, Whole, recognise,
 };

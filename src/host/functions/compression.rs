@@ -6,7 +6,7 @@ use super::models::Model;
 use crate::convert::quantize as quantized;
 use crate::diag::Result;
 use crate::host::{Call, Key, Kind, Topic, method};
-use crate::models::{CompressOptions, Compression, LoadOptions, MIXED_LOSS};
+use crate::models::{BLOCK, CompressOptions, Compression, LoadOptions, MIXED_LOSS};
 use crate::report::Table;
 
 pub(super) const TOPIC: Topic = Topic {
@@ -72,12 +72,13 @@ const QUANTIZE: &[Key] = &[
 
 fn quantize(call: &mut Call) -> Result<Table> {
     let options = &call.options;
+    let block = options.get::<Option<usize>>("block")?;
     let compression = match options.get::<String>("scheme")?.as_str() {
         "int4" => Compression::Int4 {
-            block: options.get::<Option<usize>>("block")?.unwrap_or(32),
+            block: block.unwrap_or(BLOCK),
         },
         "mixed" => Compression::Mixed {
-            block: options.get::<Option<usize>>("block")?.unwrap_or(32),
+            block: block.unwrap_or(BLOCK),
             lost: options.get("loss")?,
         },
         "palette" => Compression::Palette {
@@ -87,9 +88,7 @@ fn quantize(call: &mut Call) -> Result<Table> {
         "sparse" => Compression::Sparse {
             keep: options.get("keep")?,
         },
-        _ => Compression::Int8 {
-            block: options.get("block")?,
-        },
+        _ => Compression::Int8 { block },
     };
     let targets = options.get::<Option<Vec<String>>>("targets")?;
     let options = CompressOptions {
