@@ -13,6 +13,7 @@ use super::limits::{Alarm, Limits};
 use super::progress::Progress;
 use super::provenance::{OpenRuns, Provenance};
 use super::registry::Registry;
+use super::resolver::Modules;
 use super::sink::{Event, Recorder, Sink};
 use crate::diag::{Context as _, Error, Result};
 use crate::hub;
@@ -101,6 +102,7 @@ struct Inner {
     limits: Limits,
     hub: Option<hub::Settings>,
     runs: OpenRuns,
+    modules: Modules,
     progress: AtomicU64,
     /// What an interrupted function had done so far.
     unfinished: Mutex<Option<Dynamic>>,
@@ -115,7 +117,7 @@ impl fmt::Debug for Host {
 }
 
 /// The state stays whole when a thread that held the lock panicked: every update is one assignment.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -139,6 +141,7 @@ impl Host {
             }),
             limits: setup.limits,
             runs: OpenRuns::default(),
+            modules: Modules::default(),
             progress: AtomicU64::new(0),
             unfinished: Mutex::new(None),
             script_error: Mutex::new(None),
@@ -164,6 +167,11 @@ impl Host {
             hub: self.0.hub.clone(),
             limits: self.0.limits.clone(),
         }
+    }
+
+    /// The script files that were imported.
+    pub(super) fn modules(&self) -> &Modules {
+        &self.0.modules
     }
 
     /// Shows a text, table or plot.

@@ -240,6 +240,15 @@ impl ScriptFn {
         (must, self.params.len() + more + options)
     }
 
+    /// As lists name it, `load` or `.top`; operators and indexing have no name.
+    pub fn listed(&self) -> Option<String> {
+        match self.form {
+            Form::Function => Some(self.name.to_string()),
+            Form::Method | Form::Property => Some(format!(".{}", self.name)),
+            Form::Operator | Form::Index => None,
+        }
+    }
+
     /// `receiver.name(a: int, b?: string, #{..}) -> Result`
     pub fn signature(&self) -> String {
         let head = match self.receiver {

@@ -41,6 +41,7 @@ mod nested;
 pub mod options;
 pub mod progress;
 pub mod provenance;
+mod records;
 pub mod registry;
 pub(crate) mod resolver;
 pub mod show;

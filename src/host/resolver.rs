@@ -1,17 +1,22 @@
 //! `import "lib/judge" as j`: modules are script files, found beside the script that imports them.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rhai::{Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
 
-use super::context::Host;
+use super::context::{Host, lock};
 use super::error::to_rhai;
 use crate::diag::Error;
 
 /// Loads modules from files; a file that has changed is loaded again.
 pub(super) struct Resolver {
     host: Host,
+}
+
+/// The modules of a host, whichever of its engines evaluated them.
+#[derive(Default)]
+pub(super) struct Modules {
     loaded: Mutex<Vec<Loaded>>,
     loading: Mutex<Vec<PathBuf>>,
 }
@@ -24,18 +29,14 @@ struct Loaded {
 
 impl Resolver {
     pub(super) fn new(host: Host) -> Self {
-        Self {
-            host,
-            loaded: Mutex::new(Vec::new()),
-            loading: Mutex::new(Vec::new()),
-        }
+        Self { host }
     }
 
     fn load(&self, engine: &Engine, file: &Path) -> Result<Shared<Module>, Box<EvalAltResult>> {
         let bytes = self.host.read(file).map_err(to_rhai)?;
         let text = String::from_utf8(bytes)
             .map_err(|_| to_rhai(Error::new(format!("{} is not UTF-8 text", file.display()))))?;
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded = lock(&self.host.modules().loaded);
         if let Some(known) = loaded
             .iter()
             .find(|known| known.path == file && known.text == text)
@@ -47,7 +48,7 @@ impl Resolver {
         ast.set_source(file.to_string_lossy().as_ref());
         let module = Module::eval_ast_as_new(Scope::new(), &ast, engine)?;
         let module = Arc::new(module);
-        loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded = lock(&self.host.modules().loaded);
         loaded.retain(|known| known.path != file);
         loaded.push(Loaded {
             path: file.to_path_buf(),
@@ -83,7 +84,7 @@ impl ModuleResolver for Resolver {
         pos: Position,
     ) -> Result<Shared<Module>, Box<EvalAltResult>> {
         let file = locate(&self.host, source, path);
-        let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loading = lock(&self.host.modules().loading);
         if loading.contains(&file) {
             let error = Error::new(format!("module \"{path}\" imports itself"));
             return Err(to_rhai(error));
@@ -91,10 +92,7 @@ impl ModuleResolver for Resolver {
         loading.push(file.clone());
         drop(loading);
         let module = self.load(engine, &file);
-        self.loading
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|other| *other != file);
+        lock(&self.host.modules().loading).retain(|other| *other != file);
         module.map_err(|error| {
             let place = file.to_string_lossy().into_owned();
             Box::new(EvalAltResult::ErrorInModule(place, error, pos))

@@ -3,6 +3,7 @@
 use rhai::{Array, Dynamic, FnPtr, Map};
 
 use super::nested::array;
+use super::records::records;
 use super::registry::Registry;
 use crate::numeric::Stats;
 use crate::report::{Display, corners, stats_line};
@@ -79,7 +80,11 @@ pub fn rich(registry: &Registry, value: &Dynamic, width: usize) -> Display {
         let numbers = corners(array.shape(), &array.to_f64s(), width);
         return Display::Text(format!("{}\n{numbers}", stats_of(&array)));
     }
-    Display::Text(full(registry, value, width))
+    let text = full(registry, value, width);
+    match records(registry, value).filter(|_| text.contains('\n')) {
+        Some(table) => Display::Table(table),
+        None => Display::Text(text),
+    }
 }
 
 /// Text of several lines stands in back-ticks, as a script would write it.
@@ -177,6 +182,13 @@ fn map_key(key: &str) -> String {
 
 /// Numbers and the like as the engine writes them; other Rust values by their type.
 fn plain(value: &Dynamic) -> String {
+    // The engine writes small ones with all their zeros.
+    if let Ok(float) = value.as_float()
+        && float != 0.0
+        && float.abs() < 1e-4
+    {
+        return format!("{float:e}");
+    }
     let known = value.is_int() || value.is_float() || value.is_bool() || value.is_char();
     if known || value.type_name() == "range" {
         return value.to_string();

@@ -15,6 +15,8 @@ use crate::report::{self, Display, Images};
 
 /// Width of tables where there is no terminal.
 const WIDTH: usize = 100;
+/// Work that took less leaves no line on a screen.
+const BRIEF: Duration = Duration::from_millis(300);
 /// How long work may go on without a line in a log.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -218,7 +220,9 @@ impl Terminal {
             if let Some(bar) = work.bar {
                 bar.finish_and_clear();
             }
-            self.aside(|| eprintln!("{}", update.line()));
+            if self.live.is_none() || update.elapsed >= BRIEF {
+                self.aside(|| eprintln!("{}", update.line()));
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ pub fn format_bytes(bytes: u64) -> String {
 }
 
 /// A column of floats: all with the decimals that give its largest one `digits` significant digits;
-/// what would vanish so is written scientifically.
+/// what would vanish so, and a column of tiny ones, is written scientifically.
 pub(super) fn format_column(values: &[f64], digits: usize) -> Vec<String> {
     let largest = values
         .iter()
@@ -35,8 +35,11 @@ pub(super) fn format_column(values: &[f64], digits: usize) -> Vec<String> {
     let decimals = if whole { 0 } else { decimals(largest, digits) };
     let write = |value: &f64| {
         let size = value.abs();
+        let tiny = largest > 0.0 && largest < 1e-4;
         if !value.is_finite() {
             special(*value)
+        } else if tiny {
+            format_number(*value, digits)
         } else if size >= 1e9 || (size > 0.0 && size < 0.5 * 10f64.powi(-(decimals as i32))) {
             scientific(*value, digits)
         } else {
@@ -131,6 +134,7 @@ mod tests {
             assert_eq!(format_column(values, 4), expected);
         };
         check(&[0.88, 0.1, 2e-5], &["0.8800", "0.1000", "2e-5"]);
+        check(&[1e-5, 0.0, f64::NAN], &["1e-5", "0", "nan"]);
         check(&[-12.345, 0.5, 0.0], &["-12.35", "0.50", "0.00"]);
         check(&[3.0, 1200.0, f64::NAN], &["3", "1200", "nan"]);
         check(&[], &[]);

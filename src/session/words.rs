@@ -1,10 +1,13 @@
 //! The engine's errors in our words, with our signatures and the nearest names.
 
-use rhai::{EvalAltResult, LexError, Map, ParseErrorType};
+use std::collections::BTreeSet;
+
+use rhai::{Array, Dynamic, EvalAltResult, LexError, Map, ParseErrorType};
 
 use super::diagnose::{Context, Problem};
 use super::lexer::{Kind, lex};
 use crate::diag::{self, Error};
+use crate::host::builtins::{self, Builtin};
 use crate::host::error::words;
 use crate::host::function::ScriptFn;
 use crate::host::show::rename;
@@ -108,19 +111,26 @@ pub(super) fn parsing(error: &ParseErrorType, context: &Context) -> Words {
 
 /// A map has no such key; the maps of the session may tell which one is meant.
 fn key(name: &str, context: &Context) -> Words {
-    let maps = context
-        .scope
-        .iter_raw()
-        .filter_map(|(_, _, value)| value.read_lock::<Map>());
-    let keys: Vec<String> = maps
-        .flat_map(|map| map.keys().map(ToString::to_string).collect::<Vec<_>>())
-        .collect();
+    let mut keys = BTreeSet::new();
+    for (_, _, value) in context.scope.iter_raw() {
+        add_keys(value, &mut keys);
+    }
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let hint = match diag::nearest(name, &keys) {
         Some(near) => format!("did you mean \"{near}\"?"),
         None => format!("ask first whether it is there: \"{name}\" in map"),
     };
     Words::new(format!("the map has no key \"{name}\""), Some(hint))
+}
+
+/// The keys of a map, and of maps in it; in an array the first tells for all.
+fn add_keys(value: &Dynamic, keys: &mut BTreeSet<String>) {
+    if let Some(map) = value.read_lock::<Map>() {
+        keys.extend(map.keys().map(ToString::to_string));
+        map.values().for_each(|value| add_keys(value, keys));
+    } else if let Some(first) = value.read_lock::<Array>().and_then(|a| a.first().cloned()) {
+        add_keys(&first, keys);
+    }
 }
 
 pub(super) fn module(name: &str) -> Words {
@@ -227,17 +237,28 @@ fn function(signature: &str, context: &Context) -> Words {
 
 /// Neither function nor method has that name; a method of what it was called on is the likeliest.
 fn unknown(name: &str, types: &[&str], call: &str, context: &Context) -> Words {
+    let message = format!("unknown function {call}");
     let mut ours = context.registry.types.iter();
     let owner = ours.find(|entry| types.first() == Some(&entry.name));
-    let members = owner.map(|owner| context.registry.members(owner.id).map(|f| f.name));
-    let members: Vec<&str> = members.into_iter().flatten().collect();
-    match diag::nearest(name, &members) {
-        Some(near) => Words::new(
-            format!("unknown function {call}"),
-            Some(format!("did you mean {near}?")),
-        ),
-        None => unknown_function(name, call, context),
-    }
+    let Some(owner) = owner else {
+        let receiver = |builtin: &&Builtin| builtin.receiver.and_then(builtins::type_name);
+        let fits =
+            |builtin: &&Builtin| !types.is_empty() && receiver(builtin).as_ref() == types.first();
+        let members = context.builtins.iter().filter(fits);
+        let members: Vec<&str> = members.map(|builtin| builtin.name.as_str()).collect();
+        return match diag::nearest(name, &members) {
+            Some(near) => Words::new(message, Some(format!("did you mean {near}?"))),
+            None => unknown_function(name, call, context),
+        };
+    };
+    let members: Vec<&ScriptFn> = context.registry.members(owner.id).collect();
+    let names: Vec<&str> = members.iter().map(|f| f.name).collect();
+    let listed: Vec<String> = members.iter().filter_map(|f| f.listed()).collect();
+    let hint = match diag::nearest(name, &names) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("a {} has {}", owner.name, listed.join(" ")),
+    };
+    Words::new(message, Some(hint))
 }
 
 /// No function has that name; `call` is how it was called.

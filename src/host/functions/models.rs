@@ -1,6 +1,6 @@
 //! Loading models, looking at their logits, letting them write.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rhai::{Array, Dynamic};
@@ -9,7 +9,7 @@ use super::logits::Logits;
 use super::samples::{PROMPTS, Prompts, from_rollouts};
 use super::sampling::{SAMPLING, sampling};
 use super::writing::{WRITING, write};
-use crate::diag::{Interrupt, Result};
+use crate::diag::{Error, Interrupt, Result, nearest};
 use crate::engine::apple::{AppleOptions, ComputeUnits};
 use crate::engine::device;
 use crate::engine::portable::{Passes, Precision};
@@ -18,7 +18,7 @@ use crate::host::{
     Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property,
 };
 use crate::hub::or_fetch;
-use crate::models::{CoreMLModelWrapper, EngineChoice, LoadOptions, embedded};
+use crate::models::{CoreMLModelWrapper, EMBEDDED, EngineChoice, LoadOptions, embedded};
 use crate::package::{Feature, FeatureKind};
 use crate::report::{Column, Display, Table};
 
@@ -221,8 +221,18 @@ fn load(call: &mut Call) -> Result<Model> {
     let path: PathBuf = call.get("path")?;
     call.host.note_read(&path);
     let model = CoreMLModelWrapper::load(&path, &options);
-    let model = model.map_err(|error| or_fetch(error, &name, &path))?;
+    let model = model.map_err(|error| or_embedded(or_fetch(error, &name, &path), &name, &path))?;
     Ok(Model(Arc::new(model)))
+}
+
+/// Tells of the models that are always there, where a bare word names no file.
+fn or_embedded(error: Error, name: &str, path: &Path) -> Error {
+    let known: Vec<&str> = EMBEDDED.iter().map(|(known, _)| *known).collect();
+    let meant = nearest(name, &known).filter(|_| !path.exists());
+    match meant {
+        Some(meant) => error.hint(format!("did you mean \"embedded:{meant}\"?")),
+        None => error,
+    }
 }
 
 fn card(model: &CoreMLModelWrapper) -> Result<Table> {

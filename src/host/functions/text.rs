@@ -4,6 +4,7 @@ use rhai::{Array, Dynamic, Map};
 
 use crate::diag::Result;
 use crate::fail;
+use crate::host::records::cell;
 use crate::host::{Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, show};
 use crate::report::{Cell, Display, Table};
 
@@ -68,15 +69,16 @@ fn table(call: &mut Call) -> Result<Table> {
         call.options.get::<String>("title")?,
         names.iter().map(String::as_str),
     );
+    let registry = call.host.registry();
     for row in &rows {
         let cells: Vec<Cell> = if let Some(map) = row.read_lock::<Map>() {
             let cell_of = |name: &String| {
                 map.get(name.as_str())
-                    .map_or(Cell::Empty, |v| cell(call, v))
+                    .map_or(Cell::Empty, |v| cell(registry, v))
             };
             names.iter().map(cell_of).collect()
         } else if let Some(items) = row.read_lock::<Array>() {
-            items.iter().map(|item| cell(call, item)).collect()
+            items.iter().map(|item| cell(registry, item)).collect()
         } else {
             fail!(
                 "a row must be a map or an array, not {}",
@@ -86,19 +88,6 @@ fn table(call: &mut Call) -> Result<Table> {
         table.push(cells)?;
     }
     Ok(table)
-}
-
-fn cell(call: &Call, value: &Dynamic) -> Cell {
-    if value.is_unit() {
-        return Cell::Empty;
-    }
-    let number = value
-        .as_int()
-        .map(Cell::Int)
-        .or_else(|_| value.as_float().map(Cell::Real));
-    number
-        .or_else(|_| value.as_bool().map(Cell::Bool))
-        .unwrap_or_else(|_| Cell::Text(show::text(call.host.registry(), value)))
 }
 
 /// The keys of all maps in the order of first sight, or numbers for arrays.

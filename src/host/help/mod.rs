@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 pub use search::{Found, search};
 
 use super::builtins::Builtin;
-use super::function::{Form, ScriptFn};
+use super::function::ScriptFn;
 use super::functions::TOPICS;
 use super::registry::{Registry, Topic};
 use crate::diag::{Error, Result, nearest};
@@ -39,11 +39,7 @@ pub fn overview(registry: &Registry) -> String {
     for topic in TOPICS {
         let _ = writeln!(text, "{:<12} {}", topic.name, topic.summary);
         let members = of_topic(registry, topic.name).into_iter();
-        let names = members.filter_map(|f| match f.form {
-            Form::Function => Some(f.name.to_string()),
-            Form::Method | Form::Property => Some(format!(".{}", f.name)),
-            Form::Operator | Form::Index => None,
-        });
+        let names = members.filter_map(ScriptFn::listed);
         let names: Vec<String> = names.collect();
         text += &text::wrapped(&names.join(" "), 13, 13);
     }
@@ -63,7 +59,7 @@ pub fn about(
 ) -> Result<String> {
     let name = name.trim().trim_end_matches("()");
     let (owner, member) = match name.split_once('.') {
-        Some((owner, member)) => (Some(owner), member),
+        Some((owner, member)) => (Some(owner).filter(|o| !o.is_empty()), member),
         None => (None, name),
     };
     let mut found: Vec<String> = registry

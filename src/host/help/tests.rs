@@ -1,6 +1,7 @@
 //! What help finds.
 
 use super::*;
+use crate::host::function::Form;
 
 #[test]
 fn words_are_found_names_first() {

@@ -10,7 +10,8 @@ use crate::host::options::Key;
 /// The help of one function.
 pub(super) fn function(function: &ScriptFn, depth: Depth) -> String {
     let full = depth == Depth::Full;
-    let mut text = format!("{}\n  {}", function.signature(), function.summary);
+    let signature = wrapped(&function.signature(), 0, 4);
+    let mut text = format!("{signature}{}", wrapped(function.summary, 2, 2).trim_end());
     if full && !function.details.is_empty() {
         let _ = write!(text, "\n\n{}", paragraphs(function.details));
     }
@@ -99,17 +100,25 @@ pub(super) fn found(found: &[Found]) -> String {
     )
 }
 
+/// Sentences beside their signatures, or below those that are long.
 fn rows(rows: Vec<(String, &str)>) -> String {
-    let widest = rows.iter().map(|(signature, _)| signature.len()).max();
-    let width = widest.unwrap_or(0).min(48);
-    let lines = rows
-        .iter()
-        .map(|(signature, summary)| format!("\n  {signature:<width$}  {summary}"));
-    lines.collect::<String>().replace("  \n", "\n")
+    const WIDE: usize = 30;
+    let lengths = rows.iter().map(|(signature, _)| signature.chars().count());
+    let width = lengths.filter(|length| *length <= WIDE).max().unwrap_or(0);
+    let row = |(signature, summary): &(String, &str)| {
+        let column = width + 4;
+        let told = wrapped(summary, column, column);
+        match signature.chars().count() <= width {
+            true => format!("  {signature:<width$}  {}", told.trim_start()),
+            false => wrapped(signature, 2, 6) + told.as_str(),
+        }
+    };
+    let rows: String = rows.iter().map(row).collect();
+    format!("\n{}", rows.trim_end_matches('\n'))
 }
 
 /// Columns of help texts.
-const WIDTH: usize = 100;
+const WIDTH: usize = 80;
 
 /// The text in lines that begin at a column, the first at another.
 pub(super) fn wrapped(text: &str, first: usize, column: usize) -> String {

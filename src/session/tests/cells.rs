@@ -73,6 +73,21 @@ fn imports_live_on() {
     bench.check("m::four()", "44");
 }
 
+/// Under a profile and beside a module that is known, code runs on an engine that tells its steps.
+#[test]
+fn a_module_runs_once() {
+    let mut bench = Bench::new();
+    let file = bench.folder.path().join("told.rhai");
+    std::fs::write(file, "print(\"told\"); fn one() { 1 }").unwrap();
+    bench.check("import \"told\" as a;", "told");
+    bench.check("import \"told\" as b; a::one() + b::one()", "2");
+    assert!(
+        !bench
+            .submits("%prof import \"told\" as c;")
+            .contains("told\n")
+    );
+}
+
 #[derive(Clone)]
 struct Counted(#[allow(dead_code, reason = "it counts by being dropped")] Arc<Guard>);
 
