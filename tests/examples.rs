@@ -86,7 +86,8 @@ fn own_reward() {
 #[test]
 fn the_main_job_repeats() {
     let metrics = || {
-        let (text, folder) = play("scripts/train.rhai", &["--steps", "1", "--questions", "2"]);
+        let args = "--steps 1 --prompts 2 --group 4 --questions 2".split(' ');
+        let (text, folder) = play("scripts/train.rhai", &args.collect::<Vec<_>>());
         assert!(text.contains("win-rate"), "{text}");
         let run = folder.path().join("runs/train");
         let record = std::fs::read_to_string(run.join("run.json")).unwrap();
@@ -104,18 +105,8 @@ fn the_main_job_repeats() {
 /// The script that made the embedded models still makes models.
 #[test]
 fn models_are_made() {
-    let args = [
-        "--student_steps",
-        "2",
-        "--judge_steps",
-        "1",
-        "--reviews",
-        "120",
-        "--out",
-        "made",
-        "--checks",
-        "2",
-    ];
+    let args = "--student_steps 2 --judge_steps 1 --reviews 120 --batch 8 --checks 2 --out made";
+    let args: Vec<&str> = args.split(' ').collect();
     let (_, folder) = play("scripts/make_models.rhai", &args);
     for name in ["student", "judge"] {
         assert!(
