@@ -117,11 +117,36 @@ mod terminal {
         let mut prompt = Prompt::open(&env);
         prompt.enter("plot([1, 2, 3])", "In [2]: ");
         let (head, png) = picture(&prompt.written);
-        assert_eq!(head, "a=T,f=100,q=2,c=80,m=1");
+        assert_eq!(head, "a=T,f=100,q=2,c=80,r=25,m=1");
         let side = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
         assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
-        assert_eq!((side(16), side(20)), (1600, 996));
+        assert_eq!((side(16), side(20)), (1280, 800));
         assert!(!prompt.text().contains('┤'));
+    }
+
+    /// A terminal that nobody knows is asked, once, and keys that come meanwhile are not lost.
+    #[test]
+    fn terminals_tell_whether_they_show_pictures() {
+        let mut prompt = Prompt::open(&[]);
+        prompt.type_keys("plot([1, 2, 3])\r");
+        prompt.wait_written("\x1b[>q\x1b[16t\x1b[c");
+        prompt.type_keys("4 +\x1bP>|XTerm(379)\x1b\\ 5\x1b[6;18;9t\x1b[?63;1;2;4;22c");
+        prompt.wait("In [2]: 4 + 5");
+        let written = String::from_utf8_lossy(&prompt.written).into_owned();
+        let sixel = &written[written.find("\x1bP").unwrap()..];
+        let image = icy_sixel::SixelImage::decode(sixel.as_bytes()).unwrap();
+        assert_eq!((image.width, image.height), (720, 450));
+        prompt.enter("", "Out[2]: 9");
+        prompt.enter("plot([1, 2, 3])", "In [4]: ");
+        let written = String::from_utf8_lossy(&prompt.written);
+        assert_eq!(written.matches("\x1b[c").count(), 1);
+        // One that shows none gets letters.
+        let mut prompt = Prompt::open(&[]);
+        prompt.type_keys("plot([1, 2, 3])\r");
+        prompt.wait_written("\x1b[c");
+        prompt.type_keys("\x1b[?1;2c");
+        prompt.wait("┤");
+        prompt.enter("6 * 7", "Out[2]: 42");
     }
 
     #[test]
@@ -131,7 +156,7 @@ mod terminal {
             ("NO_COLOR", "1"),
             ("TMUX", "/tmp/x,1,0"),
         ] {
-            let mut prompt = Prompt::open(&[("KITTY_WINDOW_ID", "1"), env]);
+            let mut prompt = Prompt::open(&[("TERM", "xterm-kitty"), env]);
             prompt.enter("plot([1, 2, 3])", "┤");
             assert!(
                 !String::from_utf8_lossy(&prompt.written).contains("\x1b_G"),

@@ -15,6 +15,7 @@ mod gradients;
 mod graph;
 mod inspect;
 mod kernel;
+mod keyboard;
 mod looks;
 mod lsp;
 mod objectives;

@@ -16,6 +16,7 @@ pub const SIZE: PtySize = PtySize {
 };
 /// How long a busy machine may stay silent.
 const PATIENCE: Duration = Duration::from_secs(20);
+const PROGRAM: &str = env!("CARGO_BIN_EXE_rlaif-repl");
 const UP: &str = "\x1b[A";
 
 /// The program on a terminal of its own.
@@ -25,8 +26,8 @@ pub struct Prompt {
     pub written: Vec<u8>,
     bytes: Receiver<Vec<u8>>,
     keys: Box<dyn Write + Send>,
-    child: Box<dyn Child + Send + Sync>,
-    _master: Box<dyn MasterPty + Send>,
+    pub child: Box<dyn Child + Send + Sync>,
+    pub master: Box<dyn MasterPty + Send>,
     home: tempfile::TempDir,
 }
 
@@ -35,9 +36,20 @@ impl Prompt {
         Self::open_in(tempfile::tempdir().unwrap(), env)
     }
 
+    /// The program, and then what a shell runs.
+    pub fn open_before(then: &str) -> Self {
+        let mut shell = CommandBuilder::new("sh");
+        // The shell itself is to outlive Ctrl-\.
+        shell.args(["-c", &format!("trap : QUIT; {PROGRAM}; {then}")]);
+        Self::start(tempfile::tempdir().unwrap(), shell, &[])
+    }
+
     fn open_in(home: tempfile::TempDir, env: &[(&str, &str)]) -> Self {
+        Self::start(home, CommandBuilder::new(PROGRAM), env)
+    }
+
+    fn start(home: tempfile::TempDir, mut command: CommandBuilder, env: &[(&str, &str)]) -> Self {
         let pair = native_pty_system().openpty(SIZE).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_rlaif-repl"));
         command.cwd(home.path());
         command.env("RLAIF_HISTORY", home.path().join("history"));
         command.env("TERM", "xterm-256color");
@@ -75,7 +87,7 @@ impl Prompt {
             bytes,
             keys,
             child,
-            _master: pair.master,
+            master: pair.master,
             home,
         };
         prompt.wait("In [1]: ");
@@ -99,14 +111,24 @@ impl Prompt {
 
     /// Waits until the screen shows the words.
     pub fn wait(&mut self, words: &str) {
-        while !self.text().contains(words) {
+        self.wait_for(words, |prompt| prompt.text().contains(words));
+    }
+
+    /// Waits until the program has written the words, seen or unseen.
+    pub fn wait_written(&mut self, words: &str) {
+        let written = |prompt: &Self| String::from_utf8_lossy(&prompt.written).contains(words);
+        self.wait_for(words, written);
+    }
+
+    fn wait_for(&mut self, words: &str, came: impl Fn(&Self) -> bool) {
+        while !came(self) {
             match self.bytes.recv_timeout(PATIENCE) {
                 Ok(bytes) => {
                     self.screen.process(&bytes);
                     self.written.extend(bytes);
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    panic!("\"{words}\" did not appear:\n{}", self.text())
+                    panic!("{words:?} did not appear:\n{}", self.text())
                 }
             }
         }

@@ -29,10 +29,12 @@ const LINES_MAX: usize = 500;
 const EMPTY_NAMES: [&str; 6] = ["util", "utils", "helper", "helpers", "common", "misc"];
 
 /// Modules in which `unsafe` may be written: Objective-C, matrix products, memory maps, an allocator.
-const UNSAFE_HOMES: [&str; 5] = [
+const UNSAFE_HOMES: [&str; 7] = [
     "engine/apple",
     "engine/portable/kernels",
     "package",
+    "repl/asking/posix",
+    "repl/keyboard",
     "tests/fuzz/memory",
     "weights",
 ];

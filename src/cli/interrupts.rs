@@ -21,6 +21,7 @@ impl Interrupts {
             if !pressed.swap(true, Ordering::Relaxed) {
                 ignored.store(0, Ordering::Relaxed);
             } else if ignored.fetch_add(1, Ordering::Relaxed) + 1 >= patience {
+                crate::repl::restore_terminal();
                 std::process::exit(i32::from(CODE));
             }
         })

@@ -1,5 +1,7 @@
 //! The person in front of the program: what only a shell can ask of them.
 
+use std::any::Any;
+
 use crate::diag::{Error, Result};
 
 /// Questions to the user. A terminal reads a line, a notebook opens a field, a script without a prompt refuses.
@@ -15,6 +17,12 @@ pub trait Front: Send + Sync {
     /// # Errors
     /// There is no editor, or it failed.
     fn edit(&self, text: &str, name: &str) -> Result<String>;
+
+    /// Lends the keyboard to a program that the user calls, until what it gives is dropped; nothing where there
+    /// is none to lend.
+    fn lend(&self) -> Option<Box<dyn Any>> {
+        None
+    }
 }
 
 /// Nobody is there: scripts, pipes, tests.

@@ -39,6 +39,7 @@ impl Editor {
         let failed = |error: ReadlineError| Error::new(format!("can't open the terminal: {error}"));
         let checker = Arc::new(Checker::new());
         let pending = Arc::new(Mutex::new(None));
+        let recalled = Recalled::default();
         let mut editor = rustyline::Editor::<Assistant, FileHistory>::new().map_err(failed)?;
         editor.set_completion_type(CompletionType::List);
         editor.set_completion_show_all_if_ambiguous(true);
@@ -53,11 +54,12 @@ impl Editor {
         editor.set_helper(Some(Assistant {
             session,
             checker: checker.clone(),
+            recalled: recalled.clone(),
             closing: pending.clone(),
             painter: RefCell::new(Painter::new(terminal.colour())),
+            left: Cell::new(false),
             empty: Cell::new(true),
         }));
-        let recalled = Recalled::default();
         keys::bind(&mut editor, &checker, &pending, &recalled);
         if let Some(file) = &file {
             if let Some(folder) = file.parent() {
@@ -76,6 +78,7 @@ impl Editor {
 
     /// Reads the cell of that number; `text` stands there already.
     pub(super) fn read(&mut self, cell: usize, text: &str) -> Result<String, ReadlineError> {
+        self.recalled.begin();
         let raw = format!("In [{cell}]: ");
         let styled = format!("\x1b[32mIn [\x1b[1;32m{cell}\x1b[0;32m]:\x1b[0m ");
         self.editor
@@ -107,9 +110,12 @@ impl Editor {
 struct Assistant {
     session: Shared,
     checker: Arc<Checker>,
+    recalled: Recalled,
     /// A bracket that steps back one level.
     closing: Arc<Mutex<Option<char>>>,
     painter: RefCell<Painter>,
+    /// Whether the cursor has left the cell.
+    left: Cell<bool>,
     /// Whether nothing is typed.
     empty: Cell<bool>,
 }
@@ -118,7 +124,8 @@ impl Helper for Assistant {}
 
 impl Validator for Assistant {
     fn validate(&self, context: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
-        match is_complete(&self.checker, context.input()) {
+        let text = context.input();
+        match self.recalled.is(text) || is_complete(&self.checker, text) {
             true => Ok(ValidationResult::Valid(None)),
             false => Ok(ValidationResult::Incomplete),
         }
@@ -241,6 +248,13 @@ impl Hinter for Assistant {
         if at < text.len() || text.trim().is_empty() {
             return None;
         }
+        // The lines below `%%time` go on until one is empty.
+        if text.starts_with("%%") && text.ends_with('\n') && is_complete(&self.checker, text) {
+            return Some(Ghost {
+                text: "Enter runs the cell".into(),
+                usable: false,
+            });
+        }
         if let Some(text) = self.session.borrow().call_hint(text) {
             return Some(Ghost {
                 text,
@@ -267,6 +281,7 @@ impl Hinter for Assistant {
 
 impl Highlighter for Assistant {
     fn highlight<'l>(&self, line: &'l str, at: usize) -> Cow<'l, str> {
+        let at = (!self.left.get()).then_some(at);
         Cow::Owned(self.painter.borrow_mut().paint(line, at))
     }
 
@@ -283,7 +298,8 @@ impl Highlighter for Assistant {
         }
     }
 
-    fn highlight_char(&self, _: &str, _: usize, _: CmdKind) -> bool {
+    fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
+        self.left.set(kind == CmdKind::ForcedRefresh);
         true
     }
 }

@@ -1,10 +1,13 @@
 //! What the terminal asks the user: a line, a text in their editor.
 
+use std::any::Any;
+use std::io::IsTerminal as _;
 use std::process::Command;
 
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
+use super::keyboard;
 use super::terminal::Terminal;
 use crate::diag::{Context as _, Error, Result};
 use crate::host::Front;
@@ -12,6 +15,7 @@ use crate::host::Front;
 impl Front for Terminal {
     fn ask(&self, prompt: &str) -> Result<Option<String>> {
         self.settle();
+        let _keys = keyboard::lend();
         let failed = |error: ReadlineError| Error::new(format!("can't read the terminal: {error}"));
         let mut editor = DefaultEditor::new().map_err(failed)?;
         match editor.readline(prompt) {
@@ -34,6 +38,7 @@ impl Front for Terminal {
             .iter()
             .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
             .unwrap_or_else(|| if cfg!(windows) { "notepad" } else { "vi" }.into());
+        let _keys = keyboard::lend();
         let mut words = editor.split_whitespace();
         let status = Command::new(words.next().unwrap_or(&editor))
             .args(words)
@@ -45,5 +50,10 @@ impl Front for Terminal {
                 .hint("set EDITOR to the editor of your choice"));
         }
         std::fs::read_to_string(file.path()).context("can't read the editor's file")
+    }
+
+    fn lend(&self) -> Option<Box<dyn Any>> {
+        let terminal = std::io::stdin().is_terminal();
+        terminal.then(|| Box::new(keyboard::lend()) as Box<dyn Any>)
     }
 }

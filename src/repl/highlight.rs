@@ -19,7 +19,7 @@ impl Painter {
     }
 
     /// The text in colours, with the bracket at the cursor and its partner.
-    pub(super) fn paint(&mut self, text: &str, at: usize) -> String {
+    pub(super) fn paint(&mut self, text: &str, at: Option<usize>) -> String {
         if !self.colour {
             return text.into();
         }
@@ -27,7 +27,7 @@ impl Painter {
             self.text = text.into();
             self.tokens = lex(text);
         }
-        let pair = partners(text, &self.tokens, at);
+        let pair = at.and_then(|at| partners(text, &self.tokens, at));
         let mut painted = String::with_capacity(text.len() * 2);
         for (index, token) in self.tokens.iter().enumerate() {
             let piece = &text[token.start..token.end];
@@ -113,12 +113,12 @@ mod tests {
     #[test]
     fn the_text_stays_and_partners_shine() {
         let text = "let x = f(\"(\", [1]); // é";
-        let painted = Painter::new(true).paint(text, 9);
+        let painted = Painter::new(true).paint(text, Some(9));
         assert_eq!(plain(&painted), text);
         assert!(
             painted.contains("\x1b[1;4;36m(\x1b[0m") && painted.contains("\x1b[1;4;36m)\x1b[0m"),
             "{painted:?}"
         );
-        assert_eq!(Painter::new(false).paint(text, 9), text);
+        assert_eq!(Painter::new(false).paint(text, Some(9)), text);
     }
 }

@@ -1,6 +1,7 @@
 //! What keys do beyond the line editor's own: Enter, closing brackets, the arrows.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustyline::history::FileHistory;
@@ -40,32 +41,50 @@ pub(super) fn bind<H: Helper>(
         bind(KeyCode::Char(bracket), Modifiers::NONE, close);
     }
     let start = Arc::default();
-    for (code, search) in [
-        (KeyCode::Up, Cmd::HistorySearchBackward),
-        (KeyCode::Down, Cmd::HistorySearchForward),
+    let (back, forward) = (Cmd::HistorySearchBackward, Cmd::HistorySearchForward);
+    for (code, modifiers, search) in [
+        (KeyCode::Up, Modifiers::NONE, &back),
+        (KeyCode::Down, Modifiers::NONE, &forward),
+        (KeyCode::Char('P'), Modifiers::CTRL, &back),
+        (KeyCode::Char('N'), Modifiers::CTRL, &forward),
     ] {
         let arrow = Arrow {
-            search,
+            search: search.clone(),
             recalled: recalled.clone(),
             start: Arc::clone(&start),
         };
-        bind(code, Modifiers::NONE, Box::new(arrow));
+        bind(code, modifiers, Box::new(arrow));
     }
 }
 
 /// The cells of the history, to know a text that is just as it was recalled.
 #[derive(Clone, Default)]
-pub(super) struct Recalled(Arc<Mutex<HashSet<String>>>);
+pub(super) struct Recalled {
+    cells: Arc<Mutex<HashSet<String>>>,
+    /// Whether the arrows were used since the cell was begun.
+    walked: Arc<AtomicBool>,
+}
 
 impl Recalled {
     pub(super) fn add(&self, cell: &str) {
-        let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         cells.insert(cell.into());
     }
 
+    /// Nothing is recalled yet.
+    pub(super) fn begin(&self) {
+        self.walked.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether there is such a cell.
     fn has(&self, text: &str) -> bool {
-        let cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         cells.contains(text)
+    }
+
+    /// Whether the text is such a cell, and was not typed again.
+    pub(super) fn is(&self, text: &str) -> bool {
+        self.walked.load(Ordering::Relaxed) && self.has(text)
     }
 }
 
@@ -81,6 +100,7 @@ struct Arrow {
 impl ConditionalEventHandler for Arrow {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
         let (text, at) = (context.line(), context.pos());
+        self.recalled.walked.store(true, Ordering::Relaxed);
         let mut start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
         let walking = self.recalled.has(text) && *start != Some(at);
         let search = at > 0 && !text[..at].contains('\n') && !walking;
@@ -113,9 +133,8 @@ struct Enter {
 impl ConditionalEventHandler for Enter {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
         let (text, at) = (context.line(), context.pos());
-        let tail = &text[at..];
-        let whole = tail.trim().is_empty() || !text.contains('\n') || self.recalled.has(text);
-        if whole && is_complete(&self.checker, text) {
+        let whole = text[at..].trim().is_empty() || !text.contains('\n');
+        if self.recalled.is(text) || whole && is_complete(&self.checker, text) {
             return Some(Cmd::AcceptLine);
         }
         Some(new_line(text, at))

@@ -6,11 +6,13 @@
     reason = "a shell prints, and asks for the environment that it runs in"
 )]
 
+mod asking;
 mod dumb;
 mod edit;
 mod front;
 mod growing;
 mod highlight;
+mod keyboard;
 mod keys;
 mod screen;
 mod terminal;
@@ -57,6 +59,7 @@ pub fn run(session: Session, terminal: &Terminal) -> Result<i32> {
     let mut text = String::new();
     loop {
         let cell = session.borrow().next_cell();
+        text.push_str(&terminal.typed());
         match editor.read(cell, &std::mem::take(&mut text)) {
             Ok(line) => {
                 idle_interrupts = 0;
@@ -86,6 +89,7 @@ pub fn run(session: Session, terminal: &Terminal) -> Result<i32> {
 
 /// Handles one input.
 fn step(session: &mut Session, terminal: &Terminal, line: &str) -> Next {
+    let _keys = (!terminal.is_dumb()).then(keyboard::begin);
     let reply = session.submit(line);
     let outcome = &reply.outcome;
     if let Some(code) = outcome.exit {
@@ -109,6 +113,11 @@ fn step(session: &mut Session, terminal: &Terminal, line: &str) -> Next {
         terminal.line(&problem.render(terminal.colour()));
     }
     Next::Go(reply.next_input.unwrap_or_default())
+}
+
+/// Gives the terminal back as it was found, for a program that leaves in the middle of a run.
+pub fn restore_terminal() {
+    keyboard::restore();
 }
 
 /// How keys edit: as in Emacs, or as `RLAIF_EDIT_MODE` says.

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use unicode_width::UnicodeWidthStr as _;
 
+use super::asking::{self, Answer};
 use super::growing::{Line, tail};
+use super::keyboard;
 use super::screen::bars;
 use crate::host::{Event, Figure, Sink, Update};
 use crate::report::{self, Display, Images};
@@ -27,8 +29,11 @@ pub struct Terminal {
     true_colour: bool,
     colour_errors: bool,
     utf8: bool,
-    images: Images,
+    /// What shows pictures; the terminal is asked if it is not known.
+    images: Option<Images>,
+    answer: OnceLock<Answer>,
     live: Option<MultiProgress>,
+    typed: Mutex<String>,
     running: Mutex<BTreeMap<u64, Running>>,
     growing: Mutex<Line>,
 }
@@ -48,7 +53,7 @@ impl Terminal {
         let images = Images::detect(&|name| Some(variable(name)?.to_string_lossy().into_owned()));
         let images = images.unwrap_or_else(|error| {
             eprintln!("warning: {error}");
-            Images::Off
+            Some(Images::Off)
         });
         let screen = io::stdout().is_terminal();
         Self {
@@ -56,8 +61,10 @@ impl Terminal {
             colour: screen && !plain,
             true_colour: screen && !plain && true_colour,
             colour_errors: io::stderr().is_terminal() && !plain,
-            images: if screen { images } else { Images::Off },
+            images: if screen { images } else { Some(Images::Off) },
+            answer: OnceLock::new(),
             live: (io::stderr().is_terminal() && !dumb).then(bars),
+            typed: Mutex::default(),
             running: Mutex::default(),
             growing: Mutex::default(),
         }
@@ -104,6 +111,7 @@ impl Terminal {
             let mut out = io::stdout().lock();
             let written = write!(out, "{text}").and_then(|()| out.flush());
             if written.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+                keyboard::restore();
                 std::process::exit(0);
             }
         });
@@ -127,18 +135,57 @@ impl Terminal {
         }
     }
 
+    /// What the user typed while the terminal was asked, without keys that move or delete.
+    pub(super) fn typed(&self) -> String {
+        let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
+        let letters = typed.replace('\r', "\n");
+        typed.clear();
+        letters
+            .chars()
+            .filter(|c| !c.is_control() || *c == '\n')
+            .collect()
+    }
+
+    /// Whether and how large pictures are shown.
+    fn pictures(&self) -> (Images, report::Screen) {
+        let answer = || {
+            let ask = || {
+                let mut answer = self.aside(asking::ask);
+                let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
+                typed.push_str(&std::mem::take(&mut answer.typed));
+                answer
+            };
+            self.answer.get_or_init(ask)
+        };
+        let images = self.images.unwrap_or_else(|| answer().images());
+        // The others scale pictures themselves.
+        let asks = self.images.is_none() || images == Images::Sixel;
+        let mut screen = report::Screen::default();
+        if images != Images::Off {
+            let size = console::Term::stdout().size_checked();
+            screen.rows = size.map(|(rows, _)| u32::from(rows));
+            screen.cell = asking::cell().or_else(|| asks.then(|| answer().cell)?);
+        }
+        (images, screen)
+    }
+
     pub fn display(&self, display: &Display) {
         self.line(self.render(display, None).trim_end_matches('\n'));
     }
 
     fn render(&self, display: &Display, height: Option<usize>) -> String {
+        let (images, screen) = match display {
+            Display::Plot(_) => self.pictures(),
+            _ => Default::default(),
+        };
         let screen = report::Terminal {
             width: self.width(),
             utf8: self.utf8,
             colour: self.colour,
             true_colour: self.true_colour,
             height,
-            images: self.images,
+            images,
+            screen,
         };
         display.render(&screen)
     }
@@ -181,7 +228,7 @@ impl Terminal {
     }
 
     /// Writes while the progress bars stand back.
-    fn aside(&self, write: impl FnOnce()) {
+    fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.live {
             Some(live) => live.suspend(write),
             None => write(),

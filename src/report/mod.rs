@@ -34,6 +34,16 @@ pub struct Terminal {
     /// Lines of the screen, for what may leave some out; all is shown if absent, as in files.
     pub height: Option<usize>,
     pub images: Images,
+    pub screen: Screen,
+}
+
+/// How large pictures may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Screen {
+    /// Lines of the screen, if it has an end.
+    pub rows: Option<u32>,
+    /// Width and height of a letter in pixels, where the terminal tells.
+    pub cell: Option<(u32, u32)>,
 }
 
 impl Default for Terminal {
@@ -45,6 +55,7 @@ impl Default for Terminal {
             true_colour: false,
             height: None,
             images: Images::Off,
+            screen: Screen::default(),
         }
     }
 }

@@ -179,8 +179,11 @@ impl Session {
     pub fn run_file(&mut self, path: &Path) -> Result<Outcome> {
         let code = self.read_script(path)?;
         // Imports are looked up beside the file of that name.
-        let outcome = self.eval_named(&path.to_string_lossy(), &code);
+        let mut outcome = self.eval_named(&path.to_string_lossy(), &code);
         self.end_runs(outcome.problem.as_ref())?;
+        if lexer::ends_quietly(&code) {
+            outcome.value = Dynamic::UNIT;
+        }
         Ok(outcome)
     }
 

@@ -112,6 +112,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("prost", &["mil/proto", "package"]),
     ("resvg", &["report"]),
     ("rhai", &["host", "session"]),
+    ("nix", &["repl"]),
     ("rustyline", &["repl"]),
     ("safetensors", &["numeric"]),
     ("tokenizers", &["tokenizer"]),

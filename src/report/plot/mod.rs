@@ -18,6 +18,7 @@ pub(in crate::report) use axis::Axis;
 pub(in crate::report) use canvas::Look;
 pub use heat::Heat;
 pub use histogram::Histogram;
+pub(in crate::report) use png::png;
 
 use super::Terminal;
 use crate::numeric::to_json;

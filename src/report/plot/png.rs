@@ -31,22 +31,29 @@ impl Plot {
     /// # Errors
     /// More pixels along a side than 16,384.
     pub fn to_png(&self, width: u32, height: u32, scale: f32) -> Result<Vec<u8>> {
-        let pixels = self.pixels(width, height, scale)?;
-        let written = pixels.encode_png();
-        written.map_err(|error| Error::new(format!("can't write the plot as PNG: {error}")))
+        png(&self.pixels(width, height, scale)?)
     }
 
     pub(in crate::report) fn pixels(&self, width: u32, height: u32, scale: f32) -> Result<Pixmap> {
+        let side = |length: u32| (length as f32 * scale).round().max(1.0) as u32;
+        self.filling((width, height), (side(width), side(height)), scale)
+    }
+
+    /// The plot of `size` on so many pixels.
+    pub(in crate::report) fn filling(
+        &self,
+        size: (u32, u32),
+        (wide, high): (u32, u32),
+        scale: f32,
+    ) -> Result<Pixmap> {
         let options = Options {
             fontdb: FONTS.clone(),
             font_family: "Ubuntu".to_owned(),
             ..Options::default()
         };
-        let svg = drawable(&self.to_svg(width, height));
+        let svg = drawable(&self.to_svg(size.0, size.1));
         let tree = Tree::from_str(&svg, &options)
             .map_err(|error| Error::new(format!("can't draw the plot: {error}")))?;
-        let side = |length: u32| (length as f32 * scale).round().max(1.0) as u32;
-        let (wide, high) = (side(width), side(height));
         let pixels = (wide.max(high) <= SIDE).then(|| Pixmap::new(wide, high));
         let mut pixels = pixels.flatten().ok_or_else(|| {
             Error::new(format!("a picture of {wide} × {high} pixels is too large"))
@@ -58,6 +65,12 @@ impl Plot {
         );
         Ok(pixels)
     }
+}
+
+/// The pixels as a PNG.
+pub(in crate::report) fn png(pixels: &Pixmap) -> Result<Vec<u8>> {
+    let written = pixels.encode_png();
+    written.map_err(|error| Error::new(format!("can't write the plot as PNG: {error}")))
 }
 
 /// The signs for what can't be seen (see [`visible`](super::super::visible)) that the fonts lack, as others.

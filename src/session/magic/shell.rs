@@ -16,7 +16,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Runs a command; what it writes goes to the user.
 pub(super) fn run(session: &Session, command: &str) -> Result<()> {
     let host = &session.host;
-    let mut child = start(host, command, Stdio::piped())?;
+    let keyboard = host.front().lend();
+    let mut child = start(host, command, keyboard.is_some())?;
     let outputs = (child.stdout.take(), child.stderr.take());
     let status = std::thread::scope(|scope| {
         if let Some(output) = outputs.0 {
@@ -33,7 +34,8 @@ pub(super) fn run(session: &Session, command: &str) -> Result<()> {
 /// Runs a command and keeps the lines that it writes, in a variable or as the cell's result.
 pub(super) fn capture(session: &mut Session, name: Option<&str>, command: &str) -> Result<Reply> {
     let host = session.host.clone();
-    let mut child = start(&host, command, Stdio::piped())?;
+    let keyboard = host.front().lend();
+    let mut child = start(&host, command, keyboard.is_some())?;
     let outputs = (child.stdout.take(), child.stderr.take());
     let mut text = String::new();
     let kept = &mut text;
@@ -59,7 +61,8 @@ pub(super) fn capture(session: &mut Session, name: Option<&str>, command: &str) 
     }
 }
 
-fn start(host: &Host, command: &str, output: Stdio) -> Result<Child> {
+/// `asks`: it may read the terminal.
+fn start(host: &Host, command: &str, asks: bool) -> Result<Child> {
     if command.is_empty() {
         return Err(Error::new("! needs a command").hint("!ls"));
     }
@@ -76,8 +79,11 @@ fn start(host: &Host, command: &str, output: Stdio) -> Result<Child> {
     shell
         .args([option, command])
         .current_dir(host.base())
-        .stdin(Stdio::null())
-        .stdout(output)
+        .stdin(match asks {
+            true => Stdio::inherit(),
+            false => Stdio::null(),
+        })
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .context("can't start the shell")

@@ -1,0 +1,98 @@
+//! Keys that are typed while code runs: unseen, kept for the next prompt, and the terminal as it was after all.
+#![cfg(unix)]
+
+use std::process::Command;
+use std::time::Duration;
+
+use super::terminal::Prompt;
+
+/// Whether the terminal shows what is typed, once it does or does not as expected.
+fn waits_until_echo(prompt: &Prompt, expected: bool) {
+    let echo = || {
+        let mode = prompt.master.get_termios().unwrap();
+        format!("{:?}", mode.local_flags).contains("ECHO ")
+    };
+    // 20 s.
+    for _ in 0..2000 {
+        if echo() == expected {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("echo: {}", echo());
+}
+
+/// Begins work that lasts in the cell of that number, and waits until it has begun.
+fn busy(prompt: &mut Prompt, cell: usize, seconds: f32) {
+    let code = format!("print(`begun ${{{cell}}}`); sleep({seconds})");
+    prompt.enter(&code, &format!("\nbegun {cell}"));
+}
+
+#[test]
+fn keys_are_unseen_while_code_runs_and_come_next() {
+    let mut prompt = Prompt::open(&[]);
+    busy(&mut prompt, 1, 0.5);
+    prompt.type_keys("20 + 3\r\"half");
+    prompt.wait("Out[2]: 23");
+    prompt.wait("In [3]: \"half");
+    let text = prompt.text();
+    assert_eq!(text.matches("20 + 3").count(), 1, "{text}");
+    prompt.enter(" done\"", "Out[3]: \"half done\"");
+    // Ctrl-C forgets what was typed, as it does in a shell.
+    busy(&mut prompt, 4, 60.0);
+    prompt.type_keys("4321\r\x03");
+    prompt.wait("stopped: interrupted");
+    prompt.enter("5 + 5", "In [5]: 5 + 5\nOut[5]: 10");
+    assert!(!prompt.text().contains("4321"), "{}", prompt.text());
+}
+
+#[test]
+fn commands_and_questions_have_the_keyboard() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.type_keys("!echo asks; read word; echo got $word\r");
+    prompt.wait("\nasks");
+    prompt.enter("apple", "\ngot apple\nIn [1]: ");
+    prompt.type_keys("let lines = !echo more >&2; read word; echo $word.$word\r");
+    prompt.wait("\nmore");
+    prompt.enter("fig", "fig\nIn [1]: ");
+    prompt.enter("lines", "Out[1]: [\"fig.fig\"]");
+    prompt.enter("breakpoint(); print(\"on\"); sleep(0.5); 1", "(debug) ");
+    prompt.enter("c", "\non");
+    prompt.type_keys("17\r");
+    prompt.wait("Out[3]: 17");
+}
+
+#[test]
+fn ctrl_z_gives_the_terminal_back() {
+    let mut prompt = Prompt::open(&[]);
+    busy(&mut prompt, 1, 1.0);
+    waits_until_echo(&prompt, false);
+    prompt.type_keys("\x1a");
+    waits_until_echo(&prompt, true);
+    let id = prompt.child.process_id().unwrap().to_string();
+    // It goes on, and its keys are unseen again.
+    let sent = Command::new("kill").args(["-CONT", &id]).status().unwrap();
+    assert!(sent.success());
+    waits_until_echo(&prompt, false);
+    prompt.wait("In [2]: ");
+    prompt.enter("2 + 2", "Out[2]: 4");
+}
+
+#[test]
+fn every_way_out_restores_the_terminal() {
+    for (keys, wait) in [
+        ("exit(3)\r", false),
+        ("\x04", false),
+        ("foo()\r\x04", false),
+        ("print(\"begun\"); sleep(60)\r", true),
+    ] {
+        let mut prompt =
+            Prompt::open_before("stty -a | tr -s ' ;' '\\n' | grep '^-*echo$'; echo end");
+        prompt.type_keys(keys);
+        if wait {
+            prompt.wait("\nbegun");
+            prompt.type_keys("\x1c");
+        }
+        prompt.wait("\necho\nend");
+    }
+}
