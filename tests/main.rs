@@ -14,6 +14,7 @@ mod gguf;
 mod gradients;
 mod graph;
 mod inspect;
+mod judging;
 mod kernel;
 mod keyboard;
 mod looks;

@@ -221,6 +221,7 @@ fn serve(args: Run) -> Result<ExitCode> {
             },
             limits: args.ways.bounds.into(),
             hub: fetch::settings(),
+            variable: |name| std::env::var(name).ok(),
         })
     })?;
     Ok(ExitCode::from(code.clamp(0, 255) as u8))

@@ -205,6 +205,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         },
         limits: cli.bounds.into(),
         hub: fetch::settings(),
+        variable: |name| std::env::var(name).ok(),
     });
     if cli.check {
         let more = session.host().args().into_iter().map(PathBuf::from);

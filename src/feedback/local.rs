@@ -7,90 +7,36 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::template::Template;
+use super::questions::{Questions, Wording, worth};
 use super::{Item, Judge, Pair, Verdict};
-use crate::diag::{Error, Kind, Result};
+use crate::diag::{Error, Result};
 use crate::fail;
 use crate::generate::Distribution;
 use crate::models::CoreMLModelWrapper;
 
-/// What a local judge is asked.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LocalJudgeOptions {
-    /// With the places `{prompt}` and `{answer}`; ends where the label begins.
-    pub score_question: String,
-    /// The label of a good answer, and of a bad one; a leading space belongs to the label.
-    pub score_labels: [String; 2],
-    /// With the places `{prompt}`, `{first}` and `{second}`.
-    pub compare_question: String,
-    /// The label that prefers the first answer, and the second.
-    pub compare_labels: [String; 2],
-    /// The judge abstains where both labels together are less likely than this.
-    pub mass_min: f64,
-}
-
-impl Default for LocalJudgeOptions {
-    fn default() -> Self {
-        Self {
-            score_question: "{prompt}{answer}\nThis is".into(),
-            score_labels: [" good".into(), " bad".into()],
-            compare_question: "First: {prompt}{first}\nSecond: {prompt}{second}\nBetter:".into(),
-            compare_labels: [" first".into(), " second".into()],
-            mass_min: 1e-4,
-        }
-    }
-}
-
 /// A judge that runs on this machine.
 pub struct LocalJudge {
     model: Arc<CoreMLModelWrapper>,
-    score: Question,
-    compare: Question,
+    questions: Questions,
     mass_min: f64,
-    /// Share of the first label, by the ids of the question: equal questions are asked once.
+    /// What each answer is worth, by the ids of the question: equal questions are asked once.
     cache: Mutex<BTreeMap<Vec<u32>, Option<f64>>>,
 }
 
-struct Question {
-    template: Template,
-    labels: [String; 2],
-}
-
 impl LocalJudge {
-    pub fn new(model: Arc<CoreMLModelWrapper>, options: &LocalJudgeOptions) -> Result<Self> {
-        let LocalJudgeOptions {
-            score_question,
-            score_labels,
-            ..
-        } = options;
-        let places = ["prompt", "first", "second"];
+    pub fn new(model: Arc<CoreMLModelWrapper>, wording: &Wording) -> Result<Self> {
         model.tokenizer()?;
         model.convention()?;
         Ok(Self {
-            score: Question {
-                template: Template::new(score_question, &["prompt", "answer"], &["answer"])?,
-                labels: score_labels.clone(),
-            },
-            compare: Question {
-                template: Template::new(&options.compare_question, &places, &places[1..])?,
-                labels: options.compare_labels.clone(),
-            },
+            questions: Questions::new(wording)?,
             model,
-            mass_min: options.mass_min,
+            mass_min: wording.mass_min,
             cache: Mutex::default(),
         })
     }
 
-    /// Questions answered so far without asking again.
-    pub fn cached(&self) -> usize {
-        self.cache
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
-    }
-
-    /// Share of the first label for each question text.
-    fn ask(&self, texts: &[String], labels: &[String; 2]) -> Result<Vec<Option<f64>>> {
+    /// What the answer to each question text is worth.
+    fn ask(&self, texts: &[String], labels: &[String]) -> Result<Vec<Option<f64>>> {
         let mut asked = Vec::with_capacity(texts.len());
         for text in texts {
             asked.push(self.tokens(text, labels)?);
@@ -102,7 +48,7 @@ impl LocalJudge {
         }
         open.sort_by(|a, b| a.key.cmp(&b.key));
         open.dedup_by(|a, b| a.key == b.key);
-        let answers = self.answer(&open)?;
+        let answers = self.answer(&open, labels.len())?;
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.extend(open.into_iter().map(|a| a.key.clone()).zip(answers));
         Ok(asked
@@ -112,10 +58,10 @@ impl LocalJudge {
     }
 
     /// The question's ids and each label's, as the tokenizer joins them.
-    fn tokens(&self, text: &str, labels: &[String; 2]) -> Result<Asked> {
+    fn tokens(&self, text: &str, labels: &[String]) -> Result<Asked> {
         let tokenizer = self.model.tokenizer()?;
         let question = tokenizer.encode(text, true)?;
-        let mut label_ids = Vec::with_capacity(2);
+        let mut label_ids = Vec::with_capacity(labels.len());
         for label in labels {
             let joined = tokenizer.encode(&format!("{text}{label}"), true)?;
             match joined.strip_prefix(question.as_slice()) {
@@ -139,7 +85,7 @@ impl LocalJudge {
         })
     }
 
-    fn answer(&self, asked: &[&Asked]) -> Result<Vec<Option<f64>>> {
+    fn answer(&self, asked: &[&Asked], labels: usize) -> Result<Vec<Option<f64>>> {
         let mut rows: Vec<Vec<u32>> = Vec::new();
         let mut places: BTreeMap<Vec<u32>, usize> = BTreeMap::new();
         let mut jobs = Vec::new();
@@ -166,17 +112,8 @@ impl LocalJudge {
             }
             likelihoods.push(sum);
         }
-        likelihoods.chunks(2).map(|pair| self.share(pair)).collect()
-    }
-
-    fn share(&self, likelihoods: &[f64]) -> Result<Option<f64>> {
-        let [first, second] = [likelihoods[0], likelihoods[1]];
-        if first.is_nan() || second.is_nan() {
-            return Err(Error::new("the judge's logits are not numbers").kind_of(Kind::NonFinite));
-        }
-        let mass = first.exp() + second.exp();
-        let share = 1.0 / (1.0 + (second - first).exp());
-        Ok((mass >= self.mass_min && share.is_finite()).then_some(share))
+        let of_question = likelihoods.chunks_exact(labels);
+        of_question.map(|all| worth(all, self.mass_min)).collect()
     }
 }
 
@@ -192,25 +129,12 @@ impl Judge for LocalJudge {
     }
 
     fn score(&self, items: &[Item]) -> Result<Vec<Option<f64>>> {
-        let fill = |i: &Item| self.score.template.fill(&[&i.prompt, &i.answer]);
-        self.ask(
-            &items.iter().map(fill).collect::<Vec<_>>(),
-            &self.score.labels,
-        )
+        self.questions
+            .score(items, &|texts, labels| self.ask(texts, labels))
     }
 
     fn compare(&self, pairs: &[Pair]) -> Result<Vec<Verdict>> {
-        let orders = pairs.iter().flat_map(|pair| {
-            let Pair {
-                prompt,
-                first,
-                second,
-            } = pair;
-            let fill = |a, b| self.compare.template.fill(&[prompt, a, b]);
-            [fill(first, second), fill(second, first)]
-        });
-        let shares = self.ask(&orders.collect::<Vec<_>>(), &self.compare.labels)?;
-        let verdict = |s: &[Option<f64>]| Verdict::of_orders(s[0], s[1].map(|p| 1.0 - p));
-        Ok(shares.chunks(2).map(verdict).collect())
+        self.questions
+            .compare(pairs, &|texts, labels| self.ask(texts, labels))
     }
 }

@@ -4,10 +4,13 @@
 
 mod card;
 mod local;
+mod questions;
+pub mod remote;
 mod template;
 
 pub use card::{Card, card};
-pub use local::{LocalJudge, LocalJudgeOptions};
+pub use local::LocalJudge;
+pub use questions::Wording;
 pub use template::Template;
 
 use crate::diag::Result;
@@ -70,6 +73,16 @@ pub trait Judge: Send + Sync {
 
     /// Which of two answers is better, each pair seen in both orders.
     fn compare(&self, pairs: &[Pair]) -> Result<Vec<Verdict>>;
+
+    /// What the user should know and has not been told.
+    fn news(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What was asked of a server so far; nothing where there is none.
+    fn usage(&self) -> Option<remote::Usage> {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use super::registry::Registry;
 use super::resolver::Modules;
 use super::sink::{Event, Recorder, Sink};
 use crate::diag::{Context as _, Error, Result};
+use crate::feedback::remote::{Ledger, Usage};
 use crate::hub;
 use crate::numeric::Rng;
 use crate::report::Display;
@@ -63,6 +64,8 @@ pub struct Setup {
     pub limits: Limits,
     /// The Hugging Face hub, if there is a place for what comes from it.
     pub hub: Option<hub::Settings>,
+    /// Reads a variable of the environment.
+    pub variable: fn(&str) -> Option<String>,
 }
 
 impl Setup {
@@ -79,6 +82,7 @@ impl Setup {
             provenance: Provenance::default(),
             limits: Limits::default(),
             hub: None,
+            variable: |_| None,
         }
     }
 }
@@ -101,8 +105,10 @@ struct Inner {
     provenance: Provenance,
     limits: Limits,
     hub: Option<hub::Settings>,
+    variable: fn(&str) -> Option<String>,
     runs: OpenRuns,
     modules: Modules,
+    judges: Mutex<Vec<Arc<Ledger>>>,
     progress: AtomicU64,
     /// What an interrupted function had done so far.
     unfinished: Mutex<Option<Dynamic>>,
@@ -140,8 +146,10 @@ impl Host {
                 ..hub
             }),
             limits: setup.limits,
+            variable: setup.variable,
             runs: OpenRuns::default(),
             modules: Modules::default(),
+            judges: Mutex::default(),
             progress: AtomicU64::new(0),
             unfinished: Mutex::new(None),
             script_error: Mutex::new(None),
@@ -165,6 +173,7 @@ impl Host {
             clock: self.0.clock.clone(),
             provenance: Provenance::default(),
             hub: self.0.hub.clone(),
+            variable: self.0.variable,
             limits: self.0.limits.clone(),
         }
     }
@@ -271,6 +280,11 @@ impl Host {
         })
     }
 
+    /// A variable of the environment.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        (self.0.variable)(name)
+    }
+
     pub(super) fn provenance(&self) -> &Provenance {
         &self.0.provenance
     }
@@ -282,6 +296,16 @@ impl Host {
     /// Remembers a run, to note in it how the script ended.
     pub fn keep_run(&self, run: &Arc<Mutex<Run>>) {
         self.0.runs.keep(run);
+    }
+
+    /// Remembers a judge behind a server, to note in the runs what it was asked.
+    pub fn note_judge(&self, ledger: &Arc<Ledger>) {
+        lock(&self.0.judges).push(ledger.clone());
+    }
+
+    /// What every judge behind a server was asked.
+    pub fn judges(&self) -> Vec<Usage> {
+        lock(&self.0.judges).iter().map(|l| l.usage()).collect()
     }
 
     /// The script's arguments as given.
@@ -365,6 +389,11 @@ impl Host {
     /// Fails if a script must not run commands of the system.
     pub fn may_run_commands(&self) -> Result<()> {
         self.0.limits.may_run_commands()
+    }
+
+    /// Fails if a script must not reach the network.
+    pub fn may_reach_network(&self) -> Result<()> {
+        self.0.limits.may_reach_network()
     }
 
     /// Asks the shell to leave; the returned error stops the script.

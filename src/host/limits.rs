@@ -33,6 +33,14 @@ impl Limits {
         Err(Error::new(refused).hint(format!("write below {RUNS}/, or leave out --sandbox")))
     }
 
+    /// Fails if a script must not reach the network.
+    pub(super) fn may_reach_network(&self) -> Result<()> {
+        match self.sandbox {
+            true => Err(Error::new("the sandbox reaches no network").hint("leave out --sandbox")),
+            false => Ok(()),
+        }
+    }
+
     /// Fails if a script must not run commands of the system.
     pub(super) fn may_run_commands(&self) -> Result<()> {
         match self.sandbox {

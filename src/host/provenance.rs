@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::context::Host;
-use crate::diag::Result;
+use crate::diag::{Error, Result};
 use crate::files;
 use crate::package;
 use crate::runs::{Git, Run, Script, Status};
@@ -61,8 +61,13 @@ impl Host {
             for path in self.files_read() {
                 inputs.push((path.display().to_string(), hash(&path)?));
             }
+            let judges = self.judges();
+            let judges = judges.iter().map(serde_json::to_value);
+            let judges = judges.collect::<Result<_, _>>();
+            let judges = judges.map_err(|error| Error::new(error.to_string()))?;
             run.update(|record| {
                 record.inputs.extend(inputs);
+                record.judges = judges;
                 record.error = error.map(str::to_owned);
             })?;
             run.finish(status, &self.clock().now())?;

@@ -36,6 +36,9 @@ pub struct Record {
     /// SHA-256 of models and data, by name.
     #[serde(default)]
     pub inputs: BTreeMap<String, String>,
+    /// Judges behind servers: what they are, and how often they were asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judges: Vec<Value>,
     /// Why it failed.
     #[serde(default)]
     pub error: Option<String>,
@@ -82,6 +85,7 @@ impl Record {
             arguments: Map::new(),
             versions: BTreeMap::new(),
             inputs: BTreeMap::new(),
+            judges: Vec::new(),
             error: None,
             results: Map::new(),
         }

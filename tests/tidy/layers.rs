@@ -57,7 +57,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "feedback",
-        &["generate", "models", "data", "tokenizer", "numeric", "diag"],
+        &[
+            "generate",
+            "models",
+            "data",
+            "tokenizer",
+            "files",
+            "numeric",
+            "diag",
+        ],
     ),
     ("train", &[BELOW]),
     ("host", &[BELOW]),
@@ -117,6 +125,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("safetensors", &["numeric"]),
     ("tokenizers", &["tokenizer"]),
     ("tokio", &["kernel"]),
+    ("ureq", &["feedback/remote"]),
     ("zeromq", &["kernel"]),
 ];
 

@@ -1,13 +1,15 @@
 //! AI feedback in scripts: judges, verdicts, report cards.
 
+mod remote;
+
 use std::sync::Arc;
 
 use rhai::{Array, Dynamic, Map};
 
-use super::models::Model;
+use super::models::{Model, tell};
 use crate::diag::Result;
 use crate::fail;
-use crate::feedback::{self, Item, Judge as _, LocalJudge, LocalJudgeOptions, Pair, Verdict};
+use crate::feedback::{self, Item, LocalJudge, Pair, Verdict, Wording};
 use crate::host::{Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method};
 use crate::report::{Cell, Table};
 
@@ -20,18 +22,20 @@ pub(super) const TOPIC: Topic = Topic {
 
 /// A judge as scripts hold it.
 #[derive(Clone)]
-pub(super) struct Judge(pub Arc<LocalJudge>);
+pub(super) struct Judge(pub Arc<dyn feedback::Judge>);
 
 impl ScriptValue for Judge {
     const NAME: &'static str = "Judge";
-    const SUMMARY: &'static str = "A language model asked by label likelihood.";
+    const SUMMARY: &'static str =
+        "A language model, here or behind a server, asked by the likelihood of labels.";
 
     fn line(&self) -> String {
         format!("Judge({:?})", self.0.name())
     }
 }
 
-const JUDGE: &[Key] = &[
+/// What every judge is asked.
+const WORDING: &[Key] = &[
     Key::optional(
         "score",
         Kind::Text,
@@ -40,7 +44,7 @@ const JUDGE: &[Key] = &[
     Key::optional(
         "score_labels",
         Kind::Array,
-        "The labels of a good and of a bad answer, each with its leading space.",
+        "Its labels, from good to bad; those of a local judge each with its leading space.",
     ),
     Key::optional(
         "compare",
@@ -71,14 +75,26 @@ const VERDICT: &[(&str, &str)] = &[
 ];
 
 fn functions() -> Vec<ScriptFn> {
+    let mut functions = remote::functions();
+    functions.splice(0..0, local());
+    functions.extend(verdicts());
+    functions
+}
+
+fn local() -> Vec<ScriptFn> {
     vec![
         function("judge", "A judge that asks a model by the likelihood of labels.")
             .param("model", Kind::object::<Model>(), "The judging model.")
-            .options(JUDGE)
+            .options(WORDING)
             .returns("Judge")
             .details("Nothing is generated or parsed: the verdict is the share of the first label's likelihood. Comparisons are asked in both orders and averaged.")
             .example("judge(load(\"embedded:judge\"))", "Judge(\"local judge embedded:judge\")")
             .run(judge),
+    ]
+}
+
+fn verdicts() -> Vec<ScriptFn> {
+    vec![
         method::<Judge>("score", "How good an answer is, 0 to 1; () if the judge abstains.")
             .param("prompt", Kind::Text, "What was asked.")
             .param("answer", Kind::Text, "What was answered.")
@@ -86,7 +102,7 @@ fn functions() -> Vec<ScriptFn> {
             .example("let j = judge(load(\"embedded:judge\")); j.score(\"the soup was\", \" lovely .\") > j.score(\"the soup was\", \" awful .\")", "true")
             .run(|call| {
                 let item = Item { prompt: call.get("prompt")?, answer: call.get("answer")? };
-                Ok(call.receiver::<Judge>()?.0.score(&[item])?[0])
+                Ok(call.receiver::<Judge>()?.score(&[item], call)?[0])
             }),
         method::<Judge>("score_all", "The scores of samples as `generate` gives them.")
             .param("samples", Kind::Array, "Maps with prompt and completion.")
@@ -94,7 +110,7 @@ fn functions() -> Vec<ScriptFn> {
             .example("let j = judge(load(\"embedded:judge\")); j.score_all([#{prompt: \"the soup was\", completion: \" lovely .\"}]).len()", "1")
             .run(|call| {
                 let items = items(&call.get::<Vec<Map>>("samples")?)?;
-                call.receiver::<Judge>()?.0.score(&items)
+                call.receiver::<Judge>()?.score(&items, call)
             }),
         method::<Judge>("compare", "Which of two answers is better, asked in both orders.")
             .param("prompt", Kind::Text, "What was asked.")
@@ -109,7 +125,7 @@ fn functions() -> Vec<ScriptFn> {
                     first: call.get("first")?,
                     second: call.get("second")?,
                 };
-                Ok(verdict(&call.receiver::<Judge>()?.0.compare(&[pair])?[0]))
+                Ok(verdict(&call.receiver::<Judge>()?.compare(&[pair], call)?[0]))
             }),
         method::<Judge>("compare_all", "The verdicts on pairs of samples of equal prompts, as maps.")
             .param("first", Kind::Array, "Samples as `generate` gives them.")
@@ -119,7 +135,7 @@ fn functions() -> Vec<ScriptFn> {
             .example("let j = judge(load(\"embedded:judge\")); let a = [#{prompt: \"the soup was\", completion: \" lovely .\"}]; format(j.compare_all(a, a)[0].p_first, 3)", "\"0.500\"")
             .run(|call| {
                 let pairs = pairs(&call.get::<Vec<Map>>("first")?, &call.get::<Vec<Map>>("second")?)?;
-                let verdicts = call.receiver::<Judge>()?.0.compare(&pairs)?;
+                let verdicts = call.receiver::<Judge>()?.compare(&pairs, call)?;
                 Ok(verdicts.iter().map(verdict).collect::<Vec<Map>>())
             }),
         method::<Judge>("card", "How far the judge can be trusted, on pairs whose first answer is the better one.")
@@ -131,30 +147,38 @@ fn functions() -> Vec<ScriptFn> {
 }
 
 fn judge(call: &mut Call) -> Result<Judge> {
-    let defaults = LocalJudgeOptions::default();
-    let labels = |name: &str, default: [String; 2]| -> Result<[String; 2]> {
-        match call.options.get::<Option<Vec<String>>>(name)? {
-            None => Ok(default),
-            Some(labels) => match <[String; 2]>::try_from(labels) {
-                Ok(labels) => Ok(labels),
-                Err(labels) => fail!("option \"{name}\" takes two labels, got {}", labels.len()),
-            },
-        }
-    };
-    let text = |name: &str, default: String| -> Result<String> {
-        Ok(call.options.get::<Option<String>>(name)?.unwrap_or(default))
-    };
-    let options = LocalJudgeOptions {
-        score_question: text("score", defaults.score_question)?,
-        score_labels: labels("score_labels", defaults.score_labels)?,
-        compare_question: text("compare", defaults.compare_question)?,
-        compare_labels: labels("compare_labels", defaults.compare_labels)?,
-        mass_min: call.options.get("mass_min")?,
-    };
-    Ok(Judge(Arc::new(LocalJudge::new(
-        call.get::<Model>("model")?.0,
-        &options,
-    )?)))
+    let wording = wording(call, Wording::of_text())?;
+    let model = call.get::<Model>("model")?.0;
+    Ok(Judge(Arc::new(LocalJudge::new(model, &wording)?)))
+}
+
+/// The wording that the options give, by default this one.
+fn wording(call: &Call, default: Wording) -> Result<Wording> {
+    let options = &call.options;
+    let text = |name: &str| options.get::<Option<String>>(name);
+    let labels = |name: &str| options.get::<Option<Vec<String>>>(name);
+    Ok(Wording {
+        score: text("score")?.unwrap_or(default.score),
+        score_labels: labels("score_labels")?.unwrap_or(default.score_labels),
+        compare: text("compare")?.unwrap_or(default.compare),
+        compare_labels: labels("compare_labels")?.unwrap_or(default.compare_labels),
+        mass_min: options.get("mass_min")?,
+    })
+}
+
+impl Judge {
+    /// Scores, and tells what is to be known of them.
+    pub fn score(&self, items: &[Item], call: &Call) -> Result<Vec<Option<f64>>> {
+        let scores = self.0.score(items);
+        tell(call, self.0.news());
+        scores
+    }
+
+    fn compare(&self, pairs: &[Pair], call: &Call) -> Result<Vec<Verdict>> {
+        let verdicts = self.0.compare(pairs);
+        tell(call, self.0.news());
+        verdicts
+    }
 }
 
 /// A text of a map.
@@ -221,7 +245,9 @@ fn card(call: &mut Call) -> Result<Table> {
     };
     let pairs: Vec<Pair> = maps.iter().map(pair).collect::<Result<_>>()?;
     let judge = call.receiver::<Judge>()?;
-    let card = feedback::card(&*judge.0, &pairs)?;
+    let card = feedback::card(&*judge.0, &pairs);
+    tell(call, judge.0.news());
+    let card = card?;
     let mut table = Table::new(judge.0.name(), ["measure", "value", "ideal"]);
     let rows = [
         ("accuracy", card.accuracy, "1"),

@@ -115,7 +115,8 @@ pub(super) fn numbers(map: &Map) -> Vec<(String, f64)> {
         .collect()
 }
 
-fn json(value: &Dynamic) -> Result<serde_json::Value> {
+/// A value of a script as JSON.
+pub(super) fn json(value: &Dynamic) -> Result<serde_json::Value> {
     serde_json::to_value(value)
         .map_err(|error| Error::new(format!("can't be written as JSON: {error}")))
 }

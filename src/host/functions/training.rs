@@ -13,7 +13,7 @@ use super::sampling::{STOP, stop};
 use super::students::Student;
 use crate::diag::Result;
 use crate::fail;
-use crate::feedback::{Item, Judge as _};
+use crate::feedback::Item;
 use crate::generate::Sampling;
 use crate::host::{
     Call, Callback, FromScript, Host, Kept, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry,
@@ -386,7 +386,7 @@ fn rewards(reward: &Reward, samples: &[Sample], call: &Call) -> Result<Vec<Optio
                 prompt: s.prompt.clone(),
                 answer: s.completion.clone(),
             };
-            judge.0.score(&samples.iter().map(item).collect::<Vec<_>>())
+            judge.score(&samples.iter().map(item).collect::<Vec<_>>(), call)
         }
         Reward::Function(function) => {
             let maps: rhai::Array = samples.iter().map(|s| sample_map(s).into()).collect();

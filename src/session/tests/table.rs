@@ -125,6 +125,10 @@ const RESULTS: &[(&str, &str)] = &[
         "Judge.compare_all",
         "let a = [#{prompt: \"a\", completion: \"b\"}]; judge(load(\"embedded:judge\")).compare_all(a, a)",
     ),
+    (
+        "Judge.usage",
+        "judge_remote(\"http://localhost:9\", #{model: \"m\"}).usage",
+    ),
     ("win_rate", "win_rate([1.0])"),
     (
         "Verification.data",
