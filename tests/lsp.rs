@@ -241,6 +241,54 @@ fn help_signatures_symbols_and_definitions() {
 }
 
 #[test]
+fn edits_are_applied_where_the_editor_makes_them() {
+    let mut client = Client::start();
+    assert!(
+        client
+            .open("a.rhai", "#!/usr/bin/env rlaif-repl\nlet s = \"😀\";\n")
+            .is_empty()
+    );
+    let uri = client.uri("a.rhai");
+    let mut edit = |line: u32, from: u32, to: u32, text: &str| {
+        let place = |character| json!({"line": line, "character": character});
+        let change = json!({"range": {"start": place(from), "end": place(to)}, "text": text});
+        let params =
+            json!({"textDocument": {"uri": uri, "version": 2}, "contentChanges": [change]});
+        client.tell("textDocument/didChange", params);
+        client.problems()
+    };
+    assert_eq!(edit(1, 12, 13, " + nope;"), ["1:15 unknown variable nope"]);
+    assert!(edit(1, 15, 19, "s").is_empty());
+    assert_eq!(edit(0, 1, 2, ""), ["0:0 unexpected '#'"]);
+}
+
+#[test]
+fn imports_follow_what_is_open() {
+    let mut client = Client::start();
+    let told = client.open("a.rhai", "import \"lib\" as l;\nprint(l::more(1));");
+    assert_eq!(told.len(), 1, "{told:?}");
+    let uri = client.uri("lib.rhai");
+    // The script is told of again after the module that it imports.
+    assert!(client.open("lib.rhai", "fn more(a, b) { a + b }").len() == 1);
+    assert!(client.problems().is_empty());
+    client.tell(
+        "textDocument/didClose",
+        json!({"textDocument": {"uri": uri}}),
+    );
+    assert!(client.problems().is_empty());
+    assert_eq!(client.problems().len(), 1);
+    std::fs::write(client.folder.path().join("lib.rhai"), "fn more(n) { n }").unwrap();
+    let change = json!({"changes": [{"uri": uri, "type": 1}]});
+    client.tell("workspace/didChangeWatchedFiles", change);
+    assert!(client.problems().is_empty());
+    assert!(
+        client
+            .open("ours.d.rhai", "fn get x(a: ?) -> int;")
+            .is_empty()
+    );
+}
+
+#[test]
 fn bad_messages_do_not_end_it() {
     let mut client = Client::start();
     client.write("{ no json");

@@ -65,13 +65,11 @@ fn item(
     if snippet {
         inserted = format!("{}$0)", inserted.replace('$', "\\$"));
     }
+    let label = candidate.text.trim_end_matches(['(', ')', '"', ' ', ':']);
     CompletionItem {
-        label: candidate
-            .text
-            .trim_end_matches(['(', ')', '"', ' ', ':'])
-            .to_string(),
+        label: label.to_string(),
         kind: Some(kind(candidate.thing)),
-        detail: Some(candidate.label.clone()),
+        detail: Some(candidate.label.clone()).filter(|detail| detail != label),
         documentation: (!candidate.summary.is_empty())
             .then(|| Documentation::String(candidate.summary.clone())),
         sort_text: Some(format!("{at:05}")),

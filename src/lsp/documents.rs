@@ -1,6 +1,7 @@
 //! The texts that the editor has open, and what is wrong with them.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use lsp_types::{
     Diagnostic, DiagnosticSeverity, DidChangeTextDocumentParams, DidCloseTextDocumentParams,
@@ -10,33 +11,48 @@ use serde_json::{Value, json};
 
 use super::{text, wire};
 use crate::diag::{Error, Result};
+use crate::fail;
 use crate::session::lexer::{Kind, lex};
-use crate::session::{Problem, Session, Source};
+use crate::session::{Problem, Session, Source, catch_panics};
 
 /// The open texts by address.
 #[derive(Debug, Default)]
 pub(super) struct Documents {
     texts: BTreeMap<String, Document>,
+    /// Those that were closed: nothing is wrong with them any more.
+    closed: Vec<String>,
     /// Whether the editor can place the cursor inside of what is inserted.
     pub snippets: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Document {
+    /// As it is checked.
     pub text: String,
+    /// As the editor has it.
+    sent: String,
     /// The file it is saved in.
-    pub file: Option<String>,
+    pub file: Option<PathBuf>,
     version: i32,
-    /// Not checked since its last change.
+    /// Not checked since its last change, or that of another.
     changed: bool,
 }
 
 impl Document {
     pub fn source(&self) -> Source<'_> {
         Source {
-            file: self.file.as_deref(),
+            file: self.name(),
             text: &self.text,
         }
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.file.as_deref().and_then(Path::to_str)
+    }
+
+    /// Definitions are no script.
+    fn declares(&self) -> bool {
+        self.name().is_some_and(|name| name.ends_with(".d.rhai"))
     }
 }
 
@@ -50,59 +66,82 @@ impl Documents {
         found.ok_or_else(|| Error::new(format!("{uri} is not open")))
     }
 
-    /// Takes note of a text that is opened, changed or closed.
+    /// Takes note of a text that is opened, changed or closed; scripts that import it are told of it.
     ///
     /// # Errors
     /// The message has not the fields of its method.
-    pub fn note(&mut self, method: &str, params: Value) -> Result<()> {
+    pub fn note(&mut self, session: &mut Session, method: &str, params: Value) -> Result<()> {
         match method {
             "textDocument/didOpen" => {
                 let DidOpenTextDocumentParams { text_document: it } = wire::fields(params)?;
-                self.set(it.uri.as_str(), it.text, it.version);
+                let uri = it.uri.as_str().to_string();
+                let document = Document {
+                    text: script(&it.text),
+                    sent: it.text,
+                    file: text::path_of(&uri),
+                    version: it.version,
+                    changed: true,
+                };
+                self.share(session, &document);
+                self.texts.insert(uri, document);
             }
-            "textDocument/didChange" => {
-                let change: DidChangeTextDocumentParams = wire::fields(params)?;
-                let document = change.text_document;
-                if let Some(last) = change.content_changes.into_iter().next_back() {
-                    self.set(document.uri.as_str(), last.text, document.version);
-                }
-            }
-            "textDocument/didSave" => {
-                // Another text may import the one that was saved.
-                self.texts
-                    .values_mut()
-                    .for_each(|document| document.changed = true);
-            }
+            "textDocument/didChange" => self.change(session, wire::fields(params)?)?,
+            "textDocument/didSave" | "workspace/didChangeWatchedFiles" => self.recheck(),
             "textDocument/didClose" => {
-                let closed: DidCloseTextDocumentParams = wire::fields(params)?;
-                self.texts.remove(closed.text_document.uri.as_str());
+                let it: DidCloseTextDocumentParams = wire::fields(params)?;
+                let uri = it.text_document.uri.as_str().to_string();
+                if let Some(Document { file, .. }) = self.texts.remove(&uri) {
+                    self.closed.push(uri);
+                    file.iter().for_each(|file| session.set_unsaved(file, None));
+                    self.recheck();
+                }
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn set(&mut self, uri: &str, text: String, version: i32) {
-        let file = text::path_of(uri).map(|path| path.to_string_lossy().into_owned());
-        let document = Document {
-            // The first line of a script may name its interpreter.
-            text: match text.strip_prefix("#!") {
-                Some(rest) => format!("//{rest}"),
-                None => text,
-            },
-            file,
-            version,
-            changed: true,
+    fn change(&mut self, session: &mut Session, it: DidChangeTextDocumentParams) -> Result<()> {
+        let uri = it.text_document.uri.as_str();
+        let Some(mut document) = self.texts.remove(uri) else {
+            fail!("{uri} is not open");
         };
+        for change in it.content_changes {
+            text::edited(&mut document.sent, change.range, &change.text);
+        }
+        document.text = script(&document.sent);
+        document.version = it.text_document.version;
+        document.changed = true;
+        self.share(session, &document);
         self.texts.insert(uri.into(), document);
+        Ok(())
     }
 
-    /// The parameters of `publishDiagnostics` for each text that has changed.
+    fn share(&mut self, session: &mut Session, document: &Document) {
+        if let Some(file) = &document.file {
+            session.set_unsaved(file, Some(&document.text));
+            self.recheck();
+        }
+    }
+
+    /// What is imported may have changed.
+    fn recheck(&mut self) {
+        for document in self.texts.values_mut() {
+            document.changed |= document.text.contains("import");
+        }
+    }
+
+    /// The parameters of `publishDiagnostics` for each text that has changed, or is closed.
     pub fn diagnostics(&mut self, session: &Session) -> Vec<Value> {
-        let mut notes = Vec::new();
+        let closed = std::mem::take(&mut self.closed).into_iter();
+        let closed = closed.filter(|uri| !self.texts.contains_key(uri));
+        let mut notes: Vec<Value> = closed
+            .map(|uri| json!({"uri": uri, "diagnostics": []}))
+            .collect();
         for (uri, document) in &mut self.texts {
             if std::mem::take(&mut document.changed) {
-                let found = problems(session, document);
+                // A text that the checker can't bear must not end the server.
+                let found = catch_panics(|| problems(session, document)).unwrap_or_default();
                 let version = document.version;
                 notes.push(json!({"uri": uri, "version": version, "diagnostics": found}));
             }
@@ -111,8 +150,19 @@ impl Documents {
     }
 }
 
+/// The first line of a script may name its interpreter.
+fn script(text: &str) -> String {
+    match text.strip_prefix("#!") {
+        Some(rest) => format!("//{rest}"),
+        None => text.into(),
+    }
+}
+
 fn problems(session: &Session, document: &Document) -> Vec<Diagnostic> {
-    let name = document.file.as_deref().unwrap_or("untitled");
+    if document.declares() {
+        return Vec::new();
+    }
+    let name = document.name().unwrap_or("untitled");
     let problems = session.check(name, &document.text).into_iter();
     let problems = problems.chain(session.warnings(name, &document.text));
     let told = problems.map(|problem| {

@@ -5,16 +5,17 @@ mod documents;
 mod text;
 mod wire;
 
+use std::collections::VecDeque;
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
 
-use lsp_server::{ErrorCode, Message, Notification, Request, Response};
+use lsp_server::{ErrorCode, Message, Notification, Request, RequestId, Response};
 use serde_json::{Value, json};
 
 use crate::diag::Result;
 use crate::host::Setup;
-use crate::session::Session;
+use crate::session::{Session, catch_panics};
 use documents::Documents;
 use wire::Incoming;
 
@@ -34,49 +35,63 @@ pub fn serve(
     let mut server = Server {
         session: Session::new(Setup::still(folder)),
         documents: Documents::default(),
+        messages,
+        waiting: VecDeque::new(),
         output,
-        stopping: false,
+        stage: Stage::New,
+        watches: false,
     };
-    server.run(&messages)
+    server.run()
 }
 
 struct Server<W> {
     session: Session,
     documents: Documents,
+    messages: Receiver<Incoming>,
+    /// Messages that have come and wait for their turn.
+    waiting: VecDeque<Incoming>,
     output: W,
+    stage: Stage,
+    /// Whether the client can tell of files that change.
+    watches: bool,
+}
+
+#[derive(PartialEq, Eq)]
+enum Stage {
+    New,
+    Ready,
     /// `shutdown` was asked for.
-    stopping: bool,
+    Stopping,
 }
 
 impl<W: Write> Server<W> {
-    fn run(&mut self, messages: &Receiver<Incoming>) -> Result<i32> {
-        loop {
-            let message = match messages.try_recv() {
-                Ok(message) => Some(message),
-                // Texts are checked once nothing newer waits.
-                Err(mpsc::TryRecvError::Empty) => {
-                    self.publish()?;
-                    messages.recv().ok()
-                }
-                Err(mpsc::TryRecvError::Disconnected) => None,
-            };
+    fn run(&mut self) -> Result<i32> {
+        while let Some(message) = self.next()? {
             match message {
-                Some(Incoming::Message(Message::Request(request))) => {
+                Incoming::Message(Message::Request(request)) => {
                     let response = self.answer(request);
                     self.send(Message::Response(response))?;
                 }
-                Some(Incoming::Message(Message::Notification(note))) if note.method == "exit" => {
-                    return Ok(if self.stopping { 0 } else { 1 });
-                }
-                Some(Incoming::Message(Message::Notification(note))) => self.note(note),
-                Some(Incoming::Message(Message::Response(_))) => {}
-                Some(Incoming::Bad { id, words }) => {
+                Incoming::Message(Message::Notification(note)) if note.method == "exit" => break,
+                Incoming::Message(Message::Notification(note)) => self.note(note)?,
+                Incoming::Message(Message::Response(_)) => {}
+                Incoming::Bad { id, words } => {
                     let error = json!({"jsonrpc": "2.0", "id": id, "error": {"code": ErrorCode::ParseError as i32, "message": words}});
                     wire::write(&mut self.output, &error)?;
                 }
-                None => return Ok(if self.stopping { 0 } else { 1 }),
             }
         }
+        Ok(if self.stage == Stage::Stopping { 0 } else { 1 })
+    }
+
+    /// The next message; texts are checked once nothing newer waits.
+    fn next(&mut self) -> Result<Option<Incoming>> {
+        self.waiting.extend(self.messages.try_iter());
+        if self.waiting.is_empty() {
+            self.publish()?;
+            self.waiting.extend(self.messages.recv());
+        }
+        Ok(self.waiting.pop_front())
     }
 
     fn send(&mut self, message: Message) -> Result<()> {
@@ -84,9 +99,23 @@ impl<W: Write> Server<W> {
     }
 
     /// Texts that an editor opens, changes and closes; what can't be read is passed over.
-    fn note(&mut self, note: Notification) {
+    fn note(&mut self, note: Notification) -> Result<()> {
+        if note.method == "initialized" && self.watches {
+            let scripts = json!({"watchers": [{"globPattern": "**/*.rhai"}]});
+            let method = "workspace/didChangeWatchedFiles";
+            let watch = json!({"registrations": [{"id": "scripts", "method": method, "registerOptions": scripts}]});
+            let request = Request::new(
+                "watch".to_string().into(),
+                "client/registerCapability".into(),
+                watch,
+            );
+            return self.send(Message::Request(request));
+        }
         // The documents stay as they are where a message makes no sense.
-        self.documents.note(&note.method, note.params).ok();
+        self.documents
+            .note(&mut self.session, &note.method, note.params)
+            .ok();
+        Ok(())
     }
 
     fn publish(&mut self) -> Result<()> {
@@ -99,31 +128,49 @@ impl<W: Write> Server<W> {
 
     fn answer(&mut self, request: Request) -> Response {
         let id = request.id.clone();
-        if self.stopping {
-            let code = ErrorCode::InvalidRequest as i32;
-            return Response::new_err(id, code, "the server is shutting down".into());
+        let refuse =
+            |code: ErrorCode, words: &str| Response::new_err(id.clone(), code as i32, words.into());
+        if self.is_cancelled(&request.id) {
+            return refuse(ErrorCode::RequestCanceled, "cancelled");
         }
-        let result = match request.method.as_str() {
-            "initialize" => Ok(self.initialize(&request.params)),
-            "shutdown" => {
-                self.stopping = true;
+        let result = match (request.method.as_str(), &self.stage) {
+            (_, Stage::Stopping) => {
+                return refuse(ErrorCode::InvalidRequest, "the server is shutting down");
+            }
+            ("initialize", Stage::New) => Ok(self.initialize(&request.params)),
+            ("initialize", _) => return refuse(ErrorCode::InvalidRequest, "it is initialized"),
+            (_, Stage::New) => {
+                return refuse(ErrorCode::ServerNotInitialized, "it is not initialized");
+            }
+            ("shutdown", _) => {
+                self.stage = Stage::Stopping;
                 Ok(Value::Null)
             }
-            method => match answers::find(method) {
-                Some(answer) => answer(&self.session, &self.documents, request.params),
-                None => {
-                    let code = ErrorCode::MethodNotFound as i32;
-                    return Response::new_err(id, code, format!("no method {method}"));
+            (method, _) => match answers::find(method) {
+                Some(answer) => {
+                    let work = || answer(&self.session, &self.documents, request.params);
+                    match catch_panics(work) {
+                        Ok(result) => result,
+                        Err(words) => return refuse(ErrorCode::InternalError, &words),
+                    }
                 }
+                None => return refuse(ErrorCode::MethodNotFound, &format!("no method {method}")),
             },
         };
         match result {
             Ok(value) => Response::new_ok(id, value),
-            Err(error) => {
-                let code = ErrorCode::InvalidParams as i32;
-                Response::new_err(id, code, error.to_string())
-            }
+            Err(error) => refuse(ErrorCode::InvalidParams, &error.to_string()),
         }
+    }
+
+    /// Whether the client has changed its mind.
+    fn is_cancelled(&mut self, id: &RequestId) -> bool {
+        self.waiting.extend(self.messages.try_iter());
+        let id = json!(id);
+        self.waiting.iter().any(|message| {
+            matches!(message, Incoming::Message(Message::Notification(note))
+                if note.method == "$/cancelRequest" && note.params["id"] == id)
+        })
     }
 
     /// What the server can; paths of scripts start at the client's folder.
@@ -133,12 +180,16 @@ impl<W: Write> Server<W> {
         if let Some(folder) = root.and_then(text::path_of) {
             self.session = Session::new(Setup::still(folder));
         }
-        let snippets = "/capabilities/textDocument/completion/completionItem/snippetSupport";
-        self.documents.snippets = params.pointer(snippets) == Some(&Value::Bool(true));
+        let can = |what: &str| {
+            params.pointer(&format!("/capabilities/{what}")) == Some(&Value::Bool(true))
+        };
+        self.documents.snippets = can("textDocument/completion/completionItem/snippetSupport");
+        self.watches = can("workspace/didChangeWatchedFiles/dynamicRegistration");
+        self.stage = Stage::Ready;
         json!({
             "capabilities": {
                 "positionEncoding": "utf-16",
-                "textDocumentSync": {"openClose": true, "change": 1, "save": true},
+                "textDocumentSync": {"openClose": true, "change": 2, "save": true},
                 "completionProvider": {"triggerCharacters": [".", ":", "\"", "{", "/"]},
                 "hoverProvider": true,
                 "signatureHelpProvider": {"triggerCharacters": ["(", ","]},
@@ -147,5 +198,71 @@ impl<W: Write> Server<W> {
             },
             "serverInfo": {"name": "rlaif-repl", "version": env!("CARGO_PKG_VERSION")},
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The ids and error codes of the answers to messages that are all there from the start.
+    fn answers(messages: &[(Option<i32>, &str, Value)]) -> Vec<(i64, i64)> {
+        let (sender, receiver) = mpsc::channel();
+        for (id, method, params) in messages.iter().cloned() {
+            let message = match id {
+                Some(id) => Request::new(id.into(), method.into(), params).into(),
+                None => Notification::new(method.into(), params).into(),
+            };
+            sender.send(Incoming::Message(message)).unwrap();
+        }
+        drop(sender);
+        let mut server = Server {
+            session: Session::new(Setup::still(PathBuf::new())),
+            documents: Documents::default(),
+            messages: receiver,
+            waiting: VecDeque::new(),
+            output: Vec::new(),
+            stage: Stage::New,
+            watches: false,
+        };
+        server.run().unwrap();
+        let output = String::from_utf8(server.output).unwrap();
+        let bodies = output
+            .lines()
+            .filter_map(|line| line.find('{').map(|at| &line[at..]));
+        let codes = bodies.map(|body| {
+            let body = body.split("Content-Length").next().unwrap();
+            let answer: Value = serde_json::from_str(body).unwrap();
+            let code = answer["error"]["code"].as_i64();
+            (answer["id"].as_i64().unwrap(), code.unwrap_or(0))
+        });
+        codes.collect()
+    }
+
+    #[test]
+    fn requests_out_of_turn_are_refused() {
+        let none = || json!({});
+        let told = answers(&[
+            (Some(1), "textDocument/hover", none()),
+            (Some(2), "initialize", none()),
+            (Some(3), "initialize", none()),
+            (Some(4), "textDocument/hover", none()),
+            (Some(5), "textDocument/hover", none()),
+            (None, "$/cancelRequest", json!({"id": 4})),
+            (Some(6), "textDocument/rename", none()),
+            (Some(7), "shutdown", none()),
+            (Some(8), "textDocument/hover", none()),
+        ]);
+        let expected = [
+            (1, -32002),
+            (2, 0),
+            (3, -32600),
+            (4, -32800),
+            (5, -32602),
+            (6, -32601),
+            (7, 0),
+            (8, -32600),
+        ];
+        assert_eq!(told, expected);
     }
 }

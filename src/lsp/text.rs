@@ -25,6 +25,17 @@ pub(super) fn byte(text: &str, at: Position) -> usize {
     start + line.len()
 }
 
+/// The text after an edit: of a range, or of all of it.
+pub(super) fn edited(text: &mut String, range: Option<Range>, new: &str) {
+    let Some(range) = range else {
+        *text = new.into();
+        return;
+    };
+    let start = byte(text, range.start);
+    let end = byte(text, range.end).max(start);
+    text.replace_range(start..end, new);
+}
+
 /// The position of a byte.
 pub(super) fn position(text: &str, byte: usize) -> Position {
     let before = text.get(..byte).unwrap_or(text);
@@ -91,6 +102,26 @@ mod tests {
         for at in [0, 1, 2, 4, 8, 9, 11, 14] {
             assert_eq!(byte(text, position(text, at)), at);
         }
+    }
+
+    #[test]
+    fn edits_follow_each_other() {
+        let mut text = String::from("let s = \"😀\";\nx");
+        let mut check = |from: (u32, u32), to: (u32, u32), new: &str, expected: &str| {
+            let position = |(line, character)| Position::new(line, character);
+            edited(
+                &mut text,
+                Some(Range::new(position(from), position(to))),
+                new,
+            );
+            assert_eq!(text, expected);
+        };
+        check((0, 11), (0, 11), "!", "let s = \"😀!\";\nx");
+        check((0, 9), (0, 11), "", "let s = \"!\";\nx");
+        check((0, 12), (1, 0), "", "let s = \"!\";x");
+        check((7, 0), (9, 9), "\n", "let s = \"!\";x\n");
+        edited(&mut text, None, "all");
+        assert_eq!(text, "all");
     }
 
     #[test]

@@ -97,6 +97,8 @@ pub struct Session {
     seed: u64,
     /// The last cell that failed.
     failure: Option<Failure>,
+    /// Scripts as an editor has them, before they are saved.
+    unsaved: BTreeMap<PathBuf, String>,
 }
 
 /// A cell that failed, to look into.
@@ -151,6 +153,7 @@ impl Session {
             transcript,
             seed,
             failure: None,
+            unsaved: BTreeMap::new(),
         };
         session.reset();
         session
@@ -279,14 +282,30 @@ impl Session {
         path: &str,
     ) -> Option<(PathBuf, String)> {
         let file = resolver::locate(&self.host, source, path);
-        let text = std::fs::read_to_string(&file).ok()?;
+        let text = match self.unsaved.get(&same(&file)) {
+            Some(text) => text.clone(),
+            None => std::fs::read_to_string(&file).ok()?,
+        };
         Some((file, text))
+    }
+
+    /// What an editor has of a script counts for those that import it, until it is taken back.
+    pub fn set_unsaved(&mut self, file: &Path, text: Option<&str>) {
+        match text {
+            Some(text) => self.unsaved.insert(same(file), text.into()),
+            None => self.unsaved.remove(&same(file)),
+        };
     }
 
     /// The code of every cell so far, with its number.
     pub fn cells(&self) -> Vec<(usize, String)> {
         self.history.cells()
     }
+}
+
+/// One path for a file however it is reached.
+fn same(file: &Path) -> PathBuf {
+    file.canonicalize().unwrap_or_else(|_| file.into())
 }
 
 #[cfg(test)]

@@ -149,6 +149,7 @@ impl Session {
             None => self.told_of_name(&word)?,
         };
         let span = (word.token.start, word.token.end);
+        let text = modest(&text);
         Some(Told { text, span })
     }
 
@@ -309,6 +310,17 @@ fn of_ours(function: &ScriptFn, call: &OpenCall) -> Signature {
         },
         params,
     }
+}
+
+/// Headings as bold words: editors show them in a small box.
+fn modest(markdown: &str) -> String {
+    let lines = markdown
+        .split('\n')
+        .map(|line| match line.strip_prefix("# ") {
+            Some(title) => format!("**{title}**"),
+            None => line.to_string(),
+        });
+    lines.collect::<Vec<String>>().join("\n")
 }
 
 fn fenced(code: &str) -> String {

@@ -6,14 +6,47 @@ use super::Page;
 use crate::host::function::{Form, ScriptFn};
 use crate::host::{Key, Kind, Registry, help};
 
+/// Words that the grammar keeps for itself, though they are names here.
+const RESERVED: [&str; 2] = ["default", "exit"];
+
 /// The engine's files for the language, and ours.
 pub(super) fn all(registry: &Registry) -> Vec<Page> {
     let engine = Engine::new();
     let definitions = engine.definitions();
     let files = definitions.iter_files();
-    let mut pages: Vec<Page> = files.map(|(name, text)| Page::new(name, text)).collect();
+    let mut pages: Vec<Page> = files
+        .map(|(name, text)| Page::new(name, mended(&text)))
+        .collect();
     pages.push(Page::new("rlaif-repl.d.rhai", ours(registry)));
     pages
+}
+
+/// The engine's text in the words of the grammar, which knows no type `range=`, no missing type and no `exit`.
+fn mended(text: &str) -> String {
+    let text = text
+        .replace("range=", "range_inclusive")
+        .replace(" -> ;", " -> ?;");
+    let blocks = text.split("\n\n").map(|block| {
+        match block
+            .lines()
+            .last()
+            .is_some_and(|line| line.starts_with("fn exit("))
+        {
+            true => silent(block),
+            false => block.into(),
+        }
+    });
+    blocks.collect::<Vec<String>>().join("\n\n")
+}
+
+/// As comments.
+fn silent(block: &str) -> String {
+    let lines = block.lines().map(|line| match line.strip_prefix("///") {
+        Some(rest) => format!("//{rest}"),
+        None if line.is_empty() => String::new(),
+        None => format!("// {line}"),
+    });
+    lines.collect::<Vec<String>>().join("\n")
 }
 
 fn ours(registry: &Registry) -> String {
@@ -47,7 +80,11 @@ fn definition(function: &ScriptFn) -> String {
         }
         text += &line(function, &params);
     }
-    text
+    // The grammar has no words for these.
+    match function.form == Form::Index || RESERVED.contains(&function.name) {
+        true => silent(&text) + "\n",
+        false => text,
+    }
 }
 
 fn line(function: &ScriptFn, params: &[String]) -> String {
@@ -68,6 +105,9 @@ fn line(function: &ScriptFn, params: &[String]) -> String {
 /// The parameter at a place of a call with so many arguments.
 fn param(function: &ScriptFn, at: usize, count: usize) -> String {
     match function.params.get(at) {
+        Some(param) if RESERVED.contains(&param.name) => {
+            format!("{}_: {}", param.name, kind(&param.kind))
+        }
         Some(param) => format!("{}: {}", param.name, kind(&param.kind)),
         None if at + 1 == count && function.has_options() => "options: Map".into(),
         None => format!("more_{at}: ?"),

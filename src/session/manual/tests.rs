@@ -123,3 +123,20 @@ fn json(value: ?, options: Map) -> String;
 ";
     assert_eq!(&text[start..end], expected);
 }
+
+/// The grammar is that of the language's own server, which reads all four files without a diagnostic.
+#[test]
+fn definitions_keep_to_their_grammar() {
+    for page in Bench::new().session.definitions() {
+        let lines = page.text.lines().filter(|line| !line.starts_with("//"));
+        for line in lines.filter(|line| !line.is_empty() && *line != "module static;") {
+            let names = line
+                .strip_prefix("fn ")
+                .or_else(|| line.strip_prefix("op "));
+            let names = names.unwrap_or_else(|| panic!("{}: {line}", page.name));
+            let odd = ["$", "range=", "exit(", "default:", "-> ;"];
+            let odd = odd.iter().find(|odd| names.contains(**odd));
+            assert_eq!(odd, None, "{}: {line}", page.name);
+        }
+    }
+}
