@@ -258,8 +258,8 @@ fn edits_are_applied_where_the_editor_makes_them() {
         client.problems()
     };
     assert_eq!(edit(1, 12, 13, " + nope;"), ["1:15 unknown variable nope"]);
-    assert!(edit(1, 15, 19, "s").is_empty());
-    assert_eq!(edit(0, 1, 2, ""), ["0:0 unexpected '#'"]);
+    assert!(edit(1, 15, 19, "1").is_empty());
+    assert_eq!(edit(0, 1, 2, ""), ["0:0 '#' is a reserved symbol"]);
 }
 
 #[test]

@@ -33,9 +33,7 @@ impl Resolver {
     }
 
     fn load(&self, engine: &Engine, file: &Path) -> Result<Shared<Module>, Box<EvalAltResult>> {
-        let bytes = self.host.read(file).map_err(to_rhai)?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| to_rhai(Error::new(format!("{} is not UTF-8 text", file.display()))))?;
+        let text = self.host.read_script(file).map_err(to_rhai)?;
         let mut loaded = lock(&self.host.modules().loaded);
         if let Some(known) = loaded
             .iter()
@@ -57,6 +55,31 @@ impl Resolver {
         });
         Ok(module)
     }
+}
+
+impl Host {
+    /// The text of a script, as [`script_text`] has it.
+    ///
+    /// # Errors
+    /// The file can't be read, or is not UTF-8 text.
+    pub fn read_script(&self, file: &Path) -> Result<String, Error> {
+        let text = String::from_utf8(self.read(file)?)
+            .map_err(|_| Error::new(format!("{} is not UTF-8 text", file.display())))?;
+        Ok(script_text(text))
+    }
+}
+
+/// A first line `#!/usr/bin/env rlaif-repl` becomes a comment of the same length, but no `///` comment.
+pub(crate) fn script_text(mut text: String) -> String {
+    if text.starts_with("#!") {
+        let mark = if text[2..].starts_with(['/', '!']) {
+            3
+        } else {
+            2
+        };
+        text.replace_range(..mark, &"// "[..mark]);
+    }
+    text
 }
 
 /// The file of a module: beside the importing file, or at the base folder; `.rhai` may be left out.

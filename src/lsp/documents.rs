@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::{text, wire};
 use crate::diag::{Error, Result};
 use crate::fail;
+use crate::host::resolver::script_text;
 use crate::session::lexer::{Kind, lex};
 use crate::session::{Problem, Session, Source, catch_panics};
 
@@ -76,7 +77,7 @@ impl Documents {
                 let DidOpenTextDocumentParams { text_document: it } = wire::fields(params)?;
                 let uri = it.uri.as_str().to_string();
                 let document = Document {
-                    text: script(&it.text),
+                    text: script_text(it.text.clone()),
                     sent: it.text,
                     file: text::path_of(&uri),
                     version: it.version,
@@ -109,7 +110,7 @@ impl Documents {
         for change in it.content_changes {
             text::edited(&mut document.sent, change.range, &change.text);
         }
-        document.text = script(&document.sent);
+        document.text = script_text(document.sent.clone());
         document.version = it.text_document.version;
         document.changed = true;
         self.share(session, &document);
@@ -139,7 +140,9 @@ impl Documents {
             .map(|uri| json!({"uri": uri, "diagnostics": []}))
             .collect();
         for (uri, document) in &mut self.texts {
-            if std::mem::take(&mut document.changed) {
+            // The names in a cell come from the cells before it: the kernel tells of its problems.
+            let cell = uri.starts_with("vscode-notebook-cell:");
+            if std::mem::take(&mut document.changed) && !cell {
                 // A text that the checker can't bear must not end the server.
                 let found = catch_panics(|| problems(session, document)).unwrap_or_default();
                 let version = document.version;
@@ -147,14 +150,6 @@ impl Documents {
             }
         }
         notes
-    }
-}
-
-/// The first line of a script may name its interpreter.
-fn script(text: &str) -> String {
-    match text.strip_prefix("#!") {
-        Some(rest) => format!("//{rest}"),
-        None => text.into(),
     }
 }
 

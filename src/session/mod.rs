@@ -58,7 +58,7 @@ pub use params::{Param, Params};
 pub use place::{Definition, Signature, Source, Symbol, Told, symbols};
 pub use reply::{Outcome, Reply};
 
-use crate::diag::{Error, Result};
+use crate::diag::Result;
 use crate::host::builtins::{self, Builtin};
 use crate::host::{Host, Kept, Setup, engine, resolver, show};
 use crate::report::Display;
@@ -214,13 +214,7 @@ impl Session {
     /// # Errors
     /// The file can't be read, or is not UTF-8 text.
     pub fn read_script(&self, path: &Path) -> Result<String> {
-        let bytes = self.host.read(&self.host.base().join(path))?;
-        let code = String::from_utf8(bytes)
-            .map_err(|_| Error::new(format!("{} is not UTF-8 text", path.display())))?;
-        Ok(match code.strip_prefix("#!") {
-            Some(rest) => format!("//{rest}"),
-            None => code,
-        })
+        self.host.read_script(&self.host.base().join(path))
     }
 
     fn diagnose(&self, name: &str, error: &rhai::EvalAltResult) -> Box<Diagnostic> {
@@ -284,7 +278,7 @@ impl Session {
         let file = resolver::locate(&self.host, source, path);
         let text = match self.unsaved.get(&same(&file)) {
             Some(text) => text.clone(),
-            None => std::fs::read_to_string(&file).ok()?,
+            None => resolver::script_text(std::fs::read_to_string(&file).ok()?),
         };
         Some((file, text))
     }

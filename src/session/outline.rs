@@ -157,6 +157,7 @@ impl<'a> Scanner<'a, '_> {
                 self.pending.push((at + 2, From::Error));
             }
             (Kind::Keyword, "import") => self.import(at),
+            (Kind::Keyword, "export") if self.is_name(at + 1) => self.export(at),
             (Kind::Operator, "|") => self.closure(at),
             (Kind::Name, _) if self.is_assigned(at) => {
                 self.declare(at, From::Value(at + 2, self.end_of(at + 2, ";")), false);
@@ -244,6 +245,22 @@ impl<'a> Scanner<'a, '_> {
         self.pending.push((name, each));
         let count = count.filter(|at| self.is_name(*at));
         self.pending.extend(count.map(|at| (at, From::Unknown)));
+    }
+
+    /// `export name`, `export name as other` of what is declared before.
+    fn export(&mut self, at: usize) {
+        if self.word(at + 2) == "as" && self.is_name(at + 3) {
+            self.declare(at + 3, From::Unknown, false);
+            if let Some(other) = self.found.variables.last_mut() {
+                (other.exported, other.until) = (true, other.at.1);
+            }
+            return;
+        }
+        let name = self.word(at + 1);
+        let mut variables = self.found.variables.iter_mut().rev();
+        if let Some(variable) = variables.find(|v| v.declared && v.name == name) {
+            variable.exported = true;
+        }
     }
 
     fn import(&mut self, at: usize) {

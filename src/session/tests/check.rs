@@ -196,3 +196,30 @@ fn every_example_is_in_order() {
         }
     }
 }
+
+/// With lines `#!`, and exports of what is declared before: as checked, so run.
+#[test]
+fn scripts_that_name_their_interpreter() {
+    let mut bench = Bench::new();
+    let folder = bench.folder.path().to_path_buf();
+    let write = |name: &str, first: &str, text: &str| {
+        std::fs::write(folder.join(name), format!("{first}\n{text}")).unwrap();
+    };
+    let module = "const ONE = 1;\nlet two = 2;\nexport ONE;\nexport two as TWO;";
+    write("m.rhai", "#!/usr/bin/env rlaif-repl", module);
+    for first in ["#!/usr/bin/env rlaif-repl", "#!rlaif-repl", "#!!", "//"] {
+        write(
+            "s.rhai",
+            first,
+            "import \"m\" as m;\nlet sum = m::ONE + m::TWO;",
+        );
+        let code = bench.session.read_script("s.rhai".as_ref()).unwrap();
+        assert!(problems(&bench, &code).is_empty(), "{first}");
+        bench.session.run_file("s.rhai".as_ref()).unwrap();
+        bench.check("sum", "3");
+    }
+    assert_eq!(
+        problems(&bench, "import \"m\" as m;\nm::two"),
+        ["2:4 module m exports no two (did you mean m::TWO?)"]
+    );
+}
