@@ -38,6 +38,23 @@ pub struct Param {
     pub optional: bool,
     /// Takes any number of arguments, up to [`REPEATED`].
     pub repeated: bool,
+    /// The keys of a map, where some are known.
+    pub entries: Option<Entries>,
+}
+
+/// The keys that a map may have.
+#[derive(Clone, Copy)]
+pub struct Entries {
+    /// Each with a sentence.
+    pub known: &'static [(&'static str, &'static str)],
+    /// What the receiver has had already.
+    pub had: fn(&Dynamic) -> Vec<String>,
+}
+
+impl std::fmt::Debug for Entries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.known).finish()
+    }
 }
 
 /// The most arguments of a repeated parameter.
@@ -144,7 +161,16 @@ impl Draft {
             summary,
             optional: false,
             repeated: false,
+            entries: None,
         })
+    }
+
+    /// The keys that the last parameter may have, a map.
+    pub fn entries(mut self, entries: Entries) -> Self {
+        if let Some(param) = self.0.params.last_mut() {
+            param.entries = Some(entries);
+        }
+        self
     }
 
     fn push(mut self, param: Param) -> Self {
@@ -160,6 +186,7 @@ impl Draft {
             summary,
             optional: true,
             repeated: false,
+            entries: None,
         })
     }
 
@@ -171,6 +198,7 @@ impl Draft {
             summary,
             optional: true,
             repeated: true,
+            entries: None,
         })
     }
 

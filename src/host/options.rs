@@ -31,6 +31,8 @@ pub struct Key {
     pub range: (f64, f64),
     /// One sentence with a full stop.
     pub summary: &'static str,
+    /// The keys of the map that the function which is given is called with, each with a sentence.
+    pub given: &'static [(&'static str, &'static str)],
 }
 
 impl Key {
@@ -42,6 +44,7 @@ impl Key {
             default,
             range,
             summary,
+            given: &[],
         }
     }
 
@@ -89,6 +92,12 @@ impl Key {
     /// Must be given.
     pub const fn required(name: &'static str, kind: Kind, summary: &'static str) -> Self {
         Self::new(name, kind, Default::Required, summary)
+    }
+
+    /// A function that is called with a map of these keys.
+    pub const fn called_with(mut self, fields: &'static [(&'static str, &'static str)]) -> Self {
+        self.given = fields;
+        self
     }
 
     pub const fn at_least(self, low: f64) -> Self {

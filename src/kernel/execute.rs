@@ -81,10 +81,10 @@ impl Cells {
         self.output.show(ExecuteResult {
             execution_count: ExecutionCount::new(number),
             data: media::media(&display),
-            metadata: serde_json::Map::new(),
+            metadata: display.metadata(),
             transient: Some(Transient::default()),
         });
-        media::plain(&display)
+        display.plain(media::WIDTH)
     }
 
     /// Tells of a failure.

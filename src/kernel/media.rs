@@ -3,30 +3,17 @@
 use jupyter_protocol::{Media, MediaType};
 
 use crate::host::Update;
-use crate::report::{Display, Terminal};
+use crate::report::Display;
 
 /// Columns of plain text.
 pub(super) const WIDTH: usize = 88;
 
 /// Plain text, and HTML or a picture where there is more to see.
 pub(super) fn media(display: &Display) -> Media {
-    let plain = MediaType::Plain(plain(display));
-    let rich = match display {
-        Display::Text(_) => None,
-        _ => match display.svg() {
-            Some(svg) => Some(MediaType::Svg(svg)),
-            None => Some(MediaType::Html(display.html())),
-        },
-    };
-    Media::new([plain].into_iter().chain(rich).collect())
-}
-
-pub(super) fn plain(display: &Display) -> String {
-    let screen = Terminal {
-        width: WIDTH,
-        ..Terminal::default()
-    };
-    display.render(&screen).trim_end_matches('\n').to_string()
+    let plain = MediaType::Plain(display.plain(WIDTH));
+    let html = display.notebook().map(MediaType::Html);
+    let svg = display.svg().map(MediaType::Svg);
+    Media::new([plain].into_iter().chain(html).chain(svg).collect())
 }
 
 pub(super) fn text(text: impl Into<String>) -> Media {

@@ -1,5 +1,9 @@
 //! What is shown, as HTML for notebooks: it takes the page's own text colour, so it reads on light and dark.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
 use super::Display;
 use super::plot::{Axis, Look};
 use super::table::Table;
@@ -17,6 +21,34 @@ impl Display {
             Self::Plot(plot) => plot.drawn(PLOT.0, PLOT.1, Look::Page),
             Self::Tokens(tokens) => self::tokens(tokens),
         }
+    }
+
+    /// As [`Display::html`], for notebooks: what is drawn is an image with its words, which is shown in notebooks
+    /// that are not trusted too. Nothing for what is text.
+    pub fn notebook(&self) -> Option<String> {
+        match self {
+            Self::Text(_) => None,
+            Self::Plot(plot) => Some(format!(
+                "<img alt=\"{}\" style=\"max-width:100%\" src=\"data:image/svg+xml;base64,{}\">",
+                escape(&plot.told()),
+                STANDARD.encode(plot.to_svg(PLOT.0, PLOT.1))
+            )),
+            _ => Some(self.html()),
+        }
+    }
+
+    /// What is drawn, in a sentence.
+    pub fn told(&self) -> Option<String> {
+        match self {
+            Self::Plot(plot) => Some(plot.told()),
+            _ => None,
+        }
+    }
+
+    /// What a notebook keeps beside the picture: the words for those who can't see it.
+    pub fn metadata(&self) -> Map<String, Value> {
+        let alt = |told| ("image/svg+xml".to_string(), json!({ "alt": told }));
+        self.told().map(alt).into_iter().collect()
     }
 
     /// An SVG document, of what is a drawing.
@@ -61,7 +93,7 @@ pub fn polyline(values: &[f64], width: u32, height: u32) -> String {
         format!("{x:.1},{y:.1}")
     };
     format!(
-        "<svg width=\"{width}\" height=\"{height}\" fill=\"none\" stroke=\"currentColor\" \
+        "<svg width=\"{width}\" height=\"{height}\" aria-hidden=\"true\" fill=\"none\" stroke=\"currentColor\" \
          stroke-width=\"1.5\"><polyline points=\"{}\"/></svg>",
         points.map(point).collect::<Vec<_>>().join(" ")
     )
@@ -91,16 +123,16 @@ fn table(table: &Table) -> String {
         format!("<tr>{}</tr>\n", cells.collect::<String>())
     };
     let body: String = (0..table.rows().len()).map(row).collect();
-    let caption = match table.title() {
-        "" => String::new(),
+    let table_html =
+        format!("<table>\n<thead>\n<tr>{head}</tr>\n</thead>\n<tbody>\n{body}</tbody>\n</table>");
+    // A caption element would be as narrow as the table, or stretch it.
+    match table.title() {
+        "" => table_html,
         title => format!(
-            "<caption style=\"caption-side:top;text-align:left\">{}</caption>\n",
+            "<figure style=\"margin:0\">\n<figcaption style=\"max-width:60em\">{}</figcaption>\n{table_html}\n</figure>",
             escape(title).replace('\n', "<br>")
         ),
-    };
-    format!(
-        "<table>\n{caption}<thead>\n<tr>{head}</tr>\n</thead>\n<tbody>\n{body}</tbody>\n</table>"
-    )
+    }
 }
 
 /// Each token on a background that lets the page's shine through, its weight in a tooltip.
@@ -158,17 +190,32 @@ mod tests {
     }
 
     #[test]
+    fn pictures_have_words() {
+        let plot = Display::Plot(Plot::new("a < b").values("", &[1.0, 2.0]));
+        let told = "Line plot &quot;a &lt; b&quot;: 2 points; x from 0 to 1, y from 1 to 2.";
+        let notebook = plot.notebook().unwrap();
+        assert!(notebook.starts_with(&format!("<img alt=\"{told}\"")));
+        for svg in [plot.html(), plot.svg().unwrap()] {
+            assert!(svg.contains(&format!("role=\"img\" aria-label=\"{told}\"")));
+            assert!(svg.contains(&format!("<title>{told}</title>")));
+        }
+        assert!(plot.plain(60).starts_with("Line plot \"a < b\": 2 points;"));
+        assert_eq!(Display::Text("a".into()).notebook(), None);
+        assert_eq!(Display::Text("a\n".into()).plain(9), "a");
+    }
+
+    #[test]
     fn tables_keep_their_alignment_and_titles() {
         let mut table = Table::new("sizes\nof two", [Column::new("name"), Column::new("n")]);
         table.push([Cell::from("a\nb"), Cell::from(1.25)]).unwrap();
         table.push([Cell::Empty, Cell::from(10.5)]).unwrap();
-        let expected = "<table>\n\
-            <caption style=\"caption-side:top;text-align:left\">sizes<br>of two</caption>\n\
-            <thead>\n<tr><th style=\"text-align:left\">name</th><th style=\"text-align:right\">n</th></tr>\n</thead>\n\
+        let expected = "<figure style=\"margin:0\">\n\
+            <figcaption style=\"max-width:60em\">sizes<br>of two</figcaption>\n\
+            <table>\n<thead>\n<tr><th style=\"text-align:left\">name</th><th style=\"text-align:right\">n</th></tr>\n</thead>\n\
             <tbody>\n\
             <tr><td style=\"text-align:left\">a<br>b</td><td style=\"text-align:right\">1.25</td></tr>\n\
             <tr><td style=\"text-align:left\"></td><td style=\"text-align:right\">10.50</td></tr>\n\
-            </tbody>\n</table>";
+            </tbody>\n</table>\n</figure>";
         assert_eq!(Display::Table(table).html(), expected);
     }
 

@@ -79,6 +79,20 @@ impl Display {
         }
     }
 
+    /// As text alone, so wide: for documents, whose readers may not see what is drawn.
+    pub fn plain(&self, width: usize) -> String {
+        let screen = Terminal {
+            width,
+            ..Terminal::default()
+        };
+        let text = self.render(&screen);
+        let text = text.trim_end_matches('\n');
+        match self.told() {
+            Some(told) => format!("{told}\n{text}"),
+            None => text.to_string(),
+        }
+    }
+
     /// `{"text"|"table"|"plot"|"tokens": …}`.
     pub fn to_json(&self) -> serde_json::Value {
         match self {

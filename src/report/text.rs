@@ -60,6 +60,38 @@ fn push_safe(out: &mut String, c: char) {
     }
 }
 
+/// `text` in lines of at most `width` columns, broken at spaces where there are any; what `most` lines do not
+/// hold is cut.
+pub fn wrapped(text: &str, width: usize, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            let room = width.saturating_sub(line.width() + 1);
+            if !line.is_empty() && word.width() > room {
+                lines.push(std::mem::take(&mut line));
+            } else if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+            while line.width() > width {
+                let head = cut(&line, width, "");
+                let first = line.chars().next().map_or(0, char::len_utf8);
+                let rest = line.split_off(head.len().max(first));
+                lines.push(std::mem::replace(&mut line, rest));
+            }
+        }
+        lines.push(line);
+    }
+    if lines.len() > most {
+        lines.truncate(most);
+        if let Some(last) = lines.last_mut() {
+            *last = cut(&format!("{last} …"), width.max(1), "…");
+        }
+    }
+    lines
+}
+
 /// `text` in at most `width` columns; what is cut ends with `mark`.
 pub fn cut(text: &str, width: usize, mark: &str) -> String {
     if text.width() <= width {
@@ -156,6 +188,18 @@ mod tests {
         check("ab", 1, "…");
         check("ab", 0, "");
         assert_eq!(pad("你", 4), "你  ");
+    }
+
+    #[test]
+    fn text_is_wrapped_at_spaces() {
+        let check = |text, width, expected: &[&str]| assert_eq!(wrapped(text, width, 3), expected);
+        check("", 9, &[]);
+        check("one two three", 9, &["one two", "three"]);
+        check("one two\n\nthree", 9, &["one two", "", "three"]);
+        check("abcdefgh i", 4, &["abcd", "efgh", "i"]);
+        check("损失函数 a", 4, &["损失", "函数", "a"]);
+        check("a b c d e", 1, &["a", "b", "…"]);
+        check("é你", 0, &["é", "你", ""]);
     }
 
     #[test]

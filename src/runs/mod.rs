@@ -13,6 +13,7 @@ mod record;
 
 pub use record::{Git, Record, Script, Status};
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -27,6 +28,8 @@ pub struct Run {
     folder: PathBuf,
     record: Record,
     metrics: Journal,
+    /// The names of the metrics that were logged since it was opened.
+    logged: BTreeSet<String>,
     samples: Journal,
 }
 
@@ -60,6 +63,7 @@ impl Run {
         Self {
             metrics: Journal::new(folder.join("metrics.jsonl")),
             samples: Journal::new(folder.join("samples.jsonl")),
+            logged: BTreeSet::new(),
             folder: folder.to_owned(),
             record,
         }
@@ -84,10 +88,17 @@ impl Run {
 
     /// Appends the metrics of a step.
     pub fn log(&mut self, step: usize, metrics: &[(String, f64)]) -> Result<()> {
+        self.logged
+            .extend(metrics.iter().map(|(name, _)| name.clone()));
         let mut line = Map::new();
         line.insert("step".to_owned(), step.into());
         line.extend(metrics.iter().map(|(name, v)| (name.clone(), to_json(*v))));
         self.metrics.append(&Value::Object(line))
+    }
+
+    /// The names of the metrics that were logged since the run was opened.
+    pub fn logged(&self) -> &BTreeSet<String> {
+        &self.logged
     }
 
     /// Appends one sample, as the caller shapes it.

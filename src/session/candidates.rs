@@ -61,6 +61,16 @@ impl Candidate {
         Self::new(Thing::Key, name, name, summary)
     }
 
+    /// A key of a map that is being written.
+    pub(super) fn of_entry(name: &str, summary: &str) -> Self {
+        let plain = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let text = match plain {
+            true => format!("{name}: "),
+            false => format!("\"{name}\": "),
+        };
+        Self::new(Thing::Key, text, name, summary)
+    }
+
     /// A string, to be closed where it was opened.
     pub(super) fn quoted(text: &str, open: bool, summary: &str) -> Self {
         let inserted = match open {

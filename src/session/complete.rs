@@ -4,7 +4,7 @@ use std::any::TypeId;
 use std::collections::BTreeSet;
 
 use super::Session;
-use super::candidates::Candidate;
+use super::candidates::{Candidate, Thing};
 use super::chain::dots;
 use super::cursor::{InMap, OpenCall, open_bracket, open_call};
 use super::lexer::{Kind as Piece, lex};
@@ -88,7 +88,12 @@ impl Session {
     fn completions(&self, place: &Place, fit: Fit) -> Completions {
         let mut candidates = self.candidates(place, fit);
         let mut seen = BTreeSet::new();
-        candidates.retain(|c| fit.fits(&c.text) && seen.insert(c.text.clone()));
+        // Names of metrics may have to be quoted.
+        let name = |c: &Candidate| match c.thing {
+            Thing::Key => c.text.trim_start_matches('"').to_string(),
+            _ => c.text.clone(),
+        };
+        candidates.retain(|c| fit.fits(&name(c)) && seen.insert(c.text.clone()));
         fit.sort(&mut candidates);
         Completions {
             start: place.start,
@@ -120,10 +125,33 @@ impl Session {
             let left = keys.filter(|key| !given.contains(&key.name));
             return left.map(Candidate::of_key).collect();
         }
+        if let Some(found) = self.entries(place.page, &call) {
+            return found;
+        }
         let kind = self.kind_at(place);
         let mut found = kind.map_or(Vec::new(), |kind| self.values(&kind));
         found.extend(self.names(place, fit, kind));
         found
+    }
+
+    /// The keys of the map that is an argument of the call: what its receiver has had, what is known.
+    pub(super) fn entries(&self, page: Page, call: &OpenCall) -> Option<Vec<Candidate>> {
+        let InMap { key: None, given } = call.map.as_ref()? else {
+            return None;
+        };
+        let param = self.called(call, page)?.params.get(call.argument)?;
+        let entries = param.entries?;
+        let receiver = self.shape_before(page, call.at - dots(page.text, &page.tokens[..call.at]));
+        let had = receiver.value.as_ref().map_or(Vec::new(), entries.had);
+        let known = |name: &str| entries.known.iter().find(|(known, _)| *known == name);
+        let had = had
+            .iter()
+            .map(|name| (name.as_str(), known(name).map_or("", |known| known.1)));
+        let mut found: Vec<(&str, &str)> = had.collect();
+        found.extend(entries.known);
+        found.retain(|(name, _)| !given.contains(name));
+        let candidate = |(name, summary): (&str, &str)| Candidate::of_entry(name, summary);
+        Some(found.into_iter().map(candidate).collect())
     }
 
     /// What the parameter or option at the cursor accepts, or an element of its array.

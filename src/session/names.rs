@@ -9,6 +9,7 @@ use super::inspect::comment_line;
 use super::lexer::keywords;
 use super::matching::Fit;
 use super::outline::{Function, outline};
+use super::shape::Field;
 use crate::host::Kind;
 use crate::host::builtins::Builtin;
 use crate::host::function::{Form, ScriptFn};
@@ -91,12 +92,12 @@ impl Session {
     /// What can follow a dot: keys of a map, properties and methods, the language's methods.
     pub(super) fn members(&self, place: &Place, end: usize) -> Vec<Candidate> {
         let shape = self.shape_before(place.page, end);
-        let plain = |key: &&String| key.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let plain = |(key, _): &&Field| key.chars().all(|c| c.is_alphanumeric() || c == '_');
         let keys = shape
             .keys
             .iter()
             .filter(plain)
-            .map(|key| Candidate::of_field(key, &self.key_summary(shape.value.as_ref(), key)));
+            .map(|field| self.field(shape.value.as_ref(), field));
         let mut found: Vec<Candidate> = keys.collect();
         let registry = self.host().registry();
         let mut ours: Vec<&ScriptFn> = registry.functions.iter().map(|f| &**f).collect();
@@ -115,10 +116,12 @@ impl Session {
         found
     }
 
-    fn key_summary(&self, map: Option<&Dynamic>, key: &str) -> String {
+    /// A key of a map with its value, or else its sentence.
+    fn field(&self, map: Option<&Dynamic>, (key, summary): &Field) -> Candidate {
         let map = map.and_then(|map| map.read_lock::<rhai::Map>());
-        let value = map.as_ref().and_then(|map| map.get(key));
-        value.map_or(String::new(), |value| self.value_line(value, VALUE))
+        let value = map.as_ref().and_then(|map| map.get(key.as_str()));
+        let value = value.map(|value| self.value_line(value, VALUE));
+        Candidate::of_field(key, value.as_deref().unwrap_or(summary))
     }
 
     /// Functions and constants of an imported module: of its file where the text imports it, else of the session.

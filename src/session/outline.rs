@@ -74,6 +74,8 @@ pub(crate) enum From {
     Value(usize, usize),
     /// One after the other of what an expression gives.
     Each(usize, usize),
+    /// What a function is called with that begins at a token and is the value of a key.
+    Given(usize),
     /// `catch (e)`
     Error,
 }
@@ -301,9 +303,10 @@ impl<'a> Scanner<'a, '_> {
         }
         let dot = before == "(" && at >= 4 && self.word(at - 3) == ".";
         for (index, name) in params.into_iter().enumerate() {
-            let from = match dot && index == 0 {
-                true => From::Each(0, at - 3),
-                false => From::Unknown,
+            let from = match (dot, index) {
+                (true, 0) => From::Each(0, at - 3),
+                (false, 0) if before == ":" => From::Given(at),
+                _ => From::Unknown,
             };
             self.declare(name, from, true);
         }

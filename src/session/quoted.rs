@@ -3,7 +3,9 @@
 use super::Session;
 use super::candidates::{Candidate, Thing, entries};
 use super::complete::{Completions, Place};
+use super::cursor::open_call;
 use super::matching::Fit;
+use super::shape::Field;
 use crate::host::Kind;
 
 impl Session {
@@ -19,8 +21,14 @@ impl Session {
             }
         };
         if let Some(keys) = self.indexed(place) {
-            let key = |key: &String| Candidate::quoted(key, true, "");
+            let key = |(key, summary): &Field| Candidate::quoted(key, true, summary);
             return listed(keys.iter().map(key).collect());
+        }
+        if let Some(call) = open_call(place.page.text, place.page.tokens)
+            && let Some(keys) = self.entries(place.page, &call)
+        {
+            let key = |key: Candidate| Candidate::quoted(&key.label, true, &key.summary);
+            return listed(keys.into_iter().map(key).collect());
         }
         if self.is_import(place) {
             return self.files(place, fit, &["rhai"]);
@@ -49,7 +57,7 @@ impl Session {
     }
 
     /// The keys of what is indexed: `map["`.
-    fn indexed(&self, place: &Place) -> Option<Vec<String>> {
+    fn indexed(&self, place: &Place) -> Option<Vec<Field>> {
         let page = place.page;
         let (bracket, head) = page.tokens.split_last()?;
         if &page.text[bracket.start..bracket.end] != "[" {

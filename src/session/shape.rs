@@ -7,6 +7,7 @@ use rhai::{Array, Dynamic, Map};
 
 use super::Session;
 use super::chain::{Chain, Root, Step, chain};
+use super::cursor::open_call;
 use super::lexer::{Kind, Token};
 use super::outline::{From, Outline, Variable};
 use crate::host::{ScriptFn, builtins};
@@ -20,12 +21,21 @@ pub(crate) struct Shape {
     pub id: Option<TypeId>,
     /// Whether it may be of another type too.
     pub or_other: bool,
-    /// The keys of a map.
-    pub keys: Vec<String>,
+    /// The keys of a map, with a sentence where there is one.
+    pub keys: Vec<Field>,
     /// The keys of an array's elements, where those are maps.
-    pub inner_keys: Vec<String>,
+    pub inner_keys: Vec<Field>,
     /// The value itself.
     pub value: Option<Dynamic>,
+}
+
+/// A key of a map, and a sentence, which may be empty.
+pub(crate) type Field = (String, &'static str);
+
+/// Keys of a table.
+fn fields(table: &[(&str, &'static str)]) -> Vec<Field> {
+    let field = |(name, summary): &(&str, &'static str)| ((*name).to_string(), *summary);
+    table.iter().map(field).collect()
 }
 
 impl Shape {
@@ -38,7 +48,7 @@ impl Shape {
 
     fn of_value(value: Dynamic) -> Self {
         let keys = value.read_lock::<Map>().map_or(Vec::new(), |map| {
-            map.keys().map(ToString::to_string).collect()
+            map.keys().map(|key| (key.to_string(), "")).collect()
         });
         Self {
             id: Some(value.type_id()),
@@ -48,7 +58,7 @@ impl Shape {
         }
     }
 
-    fn of_map(keys: Vec<String>) -> Self {
+    fn of_map(keys: Vec<Field>) -> Self {
         Self {
             keys,
             ..Self::of_type(Some(TypeId::of::<Map>()))
@@ -136,6 +146,7 @@ impl Session {
         let tokens = |start: usize, end: usize| page.tokens.get(start..end);
         match variable.from {
             From::Unknown | From::Error => Shape::default(),
+            From::Given(at) => self.given(page, at),
             From::Value(start, end) => {
                 let Some(tokens) = tokens(start, end) else {
                     return Shape::default();
@@ -161,6 +172,20 @@ impl Session {
                 }
                 self.step(&self.shape(page, &found, depth), Step::Element)
             }
+        }
+    }
+
+    /// What a function that begins at a token is called with, as the value of an option.
+    fn given(&self, page: Page, at: usize) -> Shape {
+        let key = || {
+            let call = open_call(page.text, page.tokens.get(..at)?)?;
+            let name = call.map.as_ref()?.key?;
+            let keys = &self.called(&call, page)?.keys;
+            keys.iter().find(|key| key.name == name)
+        };
+        match key() {
+            Some(key) if !key.given.is_empty() => Shape::of_map(fields(key.given)),
+            _ => Shape::default(),
         }
     }
 
@@ -222,8 +247,7 @@ impl Session {
     }
 
     fn of_result(&self, function: &ScriptFn) -> Shape {
-        let names = function.fields.iter().map(|(name, _)| name.to_string());
-        let names: Vec<String> = names.collect();
+        let names = fields(&function.fields);
         let types: Vec<&str> = function.result.split(" | ").collect();
         let only = |kind| match types.contains(&kind) {
             true => names.clone(),
@@ -271,7 +295,7 @@ fn element(shape: &Shape) -> Shape {
 }
 
 /// The keys of the map that opens at a token.
-fn keys_of(page: Page, open: usize) -> Vec<String> {
+fn keys_of(page: Page, open: usize) -> Vec<Field> {
     let mut keys = Vec::new();
     let mut depth = 0_usize;
     for at in open..page.tokens.len() {
@@ -280,7 +304,7 @@ fn keys_of(page: Page, open: usize) -> Vec<String> {
             Kind::Close if depth == 1 => break,
             Kind::Close => depth -= 1,
             Kind::Name | Kind::Text if depth == 1 && page.word(at + 1) == ":" => {
-                keys.push(page.word(at).trim_matches('"').to_string());
+                keys.push((page.word(at).trim_matches('"').to_string(), ""));
             }
             _ => {}
         }

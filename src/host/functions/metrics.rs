@@ -47,3 +47,49 @@ pub(super) const METRICS: &[(&str, &str)] = &[
         "Of grpo: the farthest.",
     ),
 ];
+
+/// What a script of its own may log, by TRL's names, beside [`METRICS`].
+const FURTHER: &[(&str, &str)] = &[
+    (
+        "rewards/chosen",
+        "Of dpo: the mean implicit reward of what was chosen.",
+    ),
+    ("rewards/rejected", "Of dpo: that of what was rejected."),
+    (
+        "rewards/margins",
+        "Of dpo: how much more what was chosen is worth.",
+    ),
+    (
+        "rewards/accuracies",
+        "Of dpo: the share of pairs in which the chosen is worth more.",
+    ),
+    (
+        "logps/chosen",
+        "Of dpo: the mean log-probability of what was chosen.",
+    ),
+    ("logps/rejected", "Of dpo: that of what was rejected."),
+    (
+        "mean_token_accuracy",
+        "Of sft: the share of tokens that were the most likely.",
+    ),
+    ("completions/min_length", "Of grpo: tokens of the shortest."),
+    ("step_time", "Seconds that the step took."),
+    ("eval_loss", "The loss on examples that are not learnt."),
+];
+
+/// What a run may log.
+pub(super) const LOGGED: &[(&str, &str)] = &joined();
+
+const fn joined() -> [(&'static str, &'static str); METRICS.len() + FURTHER.len()] {
+    let mut all = [("", ""); METRICS.len() + FURTHER.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < METRICS.len() {
+            METRICS[at]
+        } else {
+            FURTHER[at - METRICS.len()]
+        };
+        at += 1;
+    }
+    all
+}

@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rhai::{Dynamic, Map};
 
 use crate::diag::{Context as _, Error, Result};
+use crate::host::function::Entries;
 use crate::host::limits::RUNS;
 use crate::host::{
     Call, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property,
 };
 use crate::runs::{Record, Run, free_folder};
+
+use super::metrics::LOGGED;
 
 pub(super) const TOPIC: Topic = Topic {
     name: "runs",
@@ -53,6 +56,7 @@ fn functions() -> Vec<ScriptFn> {
         method::<RunHandle>("log", "Notes the metrics of a step.")
             .param("step", Kind::Int, "The step, counted from 0.")
             .param("metrics", Kind::Map, "Names and numbers.")
+            .entries(Entries { known: LOGGED, had })
             .example("let r = start_run(\"try\"); r.log(0, #{reward: 0.5}); read_text(r.folder + \"/metrics.jsonl\").contains(\"reward\")", "true")
             .run(|call| {
                 let metrics = numbers(&call.get::<Map>("metrics")?);
@@ -79,6 +83,14 @@ fn functions() -> Vec<ScriptFn> {
                 })
             }),
     ]
+}
+
+/// The metrics that the run has logged.
+fn had(run: &Dynamic) -> Vec<String> {
+    let run = run.read_lock::<RunHandle>();
+    run.map_or(Vec::new(), |run| {
+        run.lock().logged().iter().cloned().collect()
+    })
 }
 
 fn start(call: &mut Call) -> Result<RunHandle> {

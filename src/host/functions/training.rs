@@ -189,7 +189,8 @@ const RUN: &[Key] = &[
         "on_step",
         Kind::Function,
         "Called with each step's metrics.",
-    ),
+    )
+    .called_with(METRICS),
     Key::text("label", "", "What the progress bar says."),
     Key::optional(
         "run",

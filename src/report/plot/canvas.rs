@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::super::html::escape;
-use super::super::text::harmless;
+use super::super::text::{harmless, wrapped};
 
 /// Height of letters in pixels.
 pub(super) const FONT: f64 = 12.0;
@@ -27,7 +27,21 @@ impl Look {
             Self::Page => "currentColor",
         }
     }
+
+    /// A page may be narrower than the picture.
+    fn fit(self) -> &'static str {
+        match self {
+            Self::Paper => "",
+            Self::Page => " style=\"max-width:100%;height:auto\"",
+        }
+    }
 }
+
+/// Letters of the title, and the distance of its lines.
+const TITLE: f64 = FONT * 1.25;
+const TITLE_LINE: f64 = 19.0;
+/// The most lines of a title.
+const TITLE_LINES: usize = 3;
 
 /// An SVG document in the making.
 pub(super) struct Canvas {
@@ -44,11 +58,15 @@ pub(super) enum Anchor {
 }
 
 impl Canvas {
-    pub fn new(width: u32, height: u32, look: Look) -> Self {
+    /// `told`: what is drawn, for those who can't see it.
+    pub fn new(width: u32, height: u32, look: Look, told: &str) -> Self {
         let ink = look.ink();
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" fill=\"{ink}\" stroke=\"none\">\n"
+             viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" fill=\"{ink}\" stroke=\"none\" \
+             role=\"img\" aria-label=\"{0}\"{1}>\n<title>{0}</title>\n",
+            escape(told),
+            look.fit(),
         );
         if look == Look::Paper {
             svg.push_str("<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n");
@@ -96,9 +114,24 @@ impl Canvas {
         self.words(at, anchor, FONT, 0, text);
     }
 
-    /// Larger text.
-    pub fn title(&mut self, at: (f64, f64), text: &str) {
-        self.words(at, Anchor::Middle, FONT * 1.25, 0, text);
+    /// Larger text on as many lines as it needs; gives the height of all but the first.
+    pub fn title(&mut self, (x, y): (f64, f64), width: f64, text: &str) -> f64 {
+        let columns = (width * FONT / TITLE / text_width("n")) as usize;
+        let lines = wrapped(&harmless(text), columns, TITLE_LINES);
+        for (at, line) in lines.iter().enumerate() {
+            let y = y + at as f64 * TITLE_LINE;
+            self.words((x, y), Anchor::Middle, TITLE, 0, line);
+        }
+        lines.len().saturating_sub(1) as f64 * TITLE_LINE
+    }
+
+    /// What comes next stands lower, until [`Canvas::back`].
+    pub fn down(&mut self, by: f64) {
+        self.add(&format!("<g transform=\"translate(0 {by:.1})\">"));
+    }
+
+    pub fn back(&mut self) {
+        self.add("</g>");
     }
 
     /// Text that runs upwards.

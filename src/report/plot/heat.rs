@@ -99,6 +99,11 @@ impl Heat {
         &self.columns
     }
 
+    /// The numbers of the colours at both ends.
+    pub fn range(&self) -> (f64, f64) {
+        self.range
+    }
+
     pub(super) fn scale(&self) -> Scale {
         Scale::new(self.range.0, self.range.1)
     }

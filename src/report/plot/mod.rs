@@ -4,6 +4,7 @@ mod axis;
 mod bars;
 mod canvas;
 mod colours;
+mod fonts;
 mod heat;
 mod heat_svg;
 mod heat_text;
@@ -11,6 +12,7 @@ mod histogram;
 mod png;
 mod svg;
 mod text;
+mod words;
 
 use serde_json::{Value, json};
 

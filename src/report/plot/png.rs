@@ -1,29 +1,13 @@
-//! Plots as pixels: the SVG drawn with fonts that are part of the program, so that the picture is the same
-//! on every machine.
-
-use std::sync::{Arc, LazyLock};
+//! Plots as pixels: the SVG, drawn.
 
 use resvg::tiny_skia::{Pixmap, Transform};
-use resvg::usvg::{Options, Tree, fontdb};
+use resvg::usvg::{Options, Tree};
 
-use super::Plot;
+use super::{Plot, fonts};
 use crate::diag::{Error, Result};
 
 /// The most pixels along a side.
 const SIDE: u32 = 16_384;
-
-static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
-    let mut fonts = fontdb::Database::new();
-    for font in [
-        epaint_default_fonts::UBUNTU_LIGHT,
-        epaint_default_fonts::HACK_REGULAR,
-        epaint_default_fonts::NOTO_EMOJI_REGULAR,
-    ] {
-        fonts.load_font_source(fontdb::Source::Binary(Arc::new(font)));
-    }
-    fonts.set_sans_serif_family("Ubuntu");
-    Arc::new(fonts)
-});
 
 impl Plot {
     /// The plot of `width` × `height` as a PNG of `scale` times as many pixels.
@@ -47,8 +31,9 @@ impl Plot {
         scale: f32,
     ) -> Result<Pixmap> {
         let options = Options {
-            fontdb: FONTS.clone(),
-            font_family: "Ubuntu".to_owned(),
+            fontdb: fonts::OWN.clone(),
+            font_family: fonts::FAMILY.to_owned(),
+            font_resolver: fonts::resolver(),
             ..Options::default()
         };
         let svg = drawable(&self.to_svg(size.0, size.1));

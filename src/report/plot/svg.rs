@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::text::cut;
 use super::canvas::{Anchor, Canvas, FONT, Look, text_width};
 use super::colours::{SERIES, hex};
 use super::histogram::Histogram;
@@ -24,15 +25,18 @@ impl Plot {
     }
 
     pub(in crate::report) fn drawn(&self, width: u32, height: u32, look: Look) -> String {
-        let mut canvas = Canvas::new(width, height, look);
+        let mut canvas = Canvas::new(width, height, look, &self.told());
         let size = (f64::from(width), f64::from(height));
-        canvas.title((size.0 / 2.0, 18.0), &self.title);
+        let down = canvas.title((size.0 / 2.0, 18.0), size.0 - 16.0, &self.title);
+        let size = (size.0, size.1 - down);
+        canvas.down(down);
         match &self.drawing {
             Drawing::Series(all) => self.draw_series(&mut canvas, size, all),
             Drawing::Histogram(histogram) => self.draw_histogram(&mut canvas, size, histogram),
             Drawing::Bars(bars) => self.draw_bars(&mut canvas, size, bars),
             Drawing::Heat(heat) => self.draw_heat(&mut canvas, size, heat),
         }
+        canvas.back();
         canvas.finish()
     }
 
@@ -41,10 +45,18 @@ impl Plot {
             let middle = (size.0 / 2.0, size.1 / 2.0);
             return canvas.text(middle, Anchor::Middle, "no finite points");
         };
-        let top = if has_legend(all) { 60.0 } else { 38.0 };
+        let rows = if has_legend(all) {
+            legend(all, size.0)
+        } else {
+            Vec::new()
+        };
+        let top = match rows.len() {
+            0 => 38.0,
+            rows => 42.0 + rows as f64 * LEGEND,
+        };
         let frame = self.frame(canvas, size, top, (x, y, usize::MAX));
-        if has_legend(all) {
-            draw_legend(canvas, size.0, all);
+        for (at, entries) in rows.iter().enumerate() {
+            draw_legend(canvas, size.0, 40.0 + at as f64 * LEGEND, entries);
         }
         for (series, colour) in all.iter().zip(SERIES.iter().cycle()) {
             frame.draw(canvas, series, &hex(*colour));
@@ -108,17 +120,50 @@ impl Plot {
     }
 }
 
-/// Coloured marks and names in a line below the title.
-fn draw_legend(canvas: &mut Canvas, width: f64, all: &[Series]) {
-    const MARK: f64 = 18.0;
-    const GAP: f64 = 16.0;
-    let length = |series: &Series| MARK + 6.0 + text_width(&series.name);
-    let total: f64 = all.iter().map(|s| length(s) + GAP).sum();
-    let mut left = ((width - total + GAP) / 2.0).max(8.0);
+/// The most letters of a name in the legend.
+const NAME: usize = 40;
+/// A legend's mark, the gap between its entries, the distance of its lines.
+const MARK: f64 = 18.0;
+const GAP: f64 = 16.0;
+const LEGEND: f64 = 18.0;
+
+/// A name in the legend, its colour, and its width with the mark.
+struct Entry {
+    name: String,
+    colour: [u8; 3],
+    width: f64,
+}
+
+/// Coloured marks and names, in lines of that width.
+fn legend(all: &[Series], width: f64) -> Vec<Vec<Entry>> {
+    let mut rows: Vec<Vec<Entry>> = Vec::new();
+    let mut used = f64::INFINITY;
     for (series, colour) in all.iter().zip(SERIES.iter().cycle()) {
-        canvas.rect((left, 38.5), (MARK, 3.0), &hex(*colour));
-        canvas.text((left + MARK + 6.0, 40.0), Anchor::Start, &series.name);
-        left += length(series) + GAP;
+        let name = cut(&series.name, NAME, "…");
+        let entry = Entry {
+            width: MARK + 6.0 + text_width(&name),
+            colour: *colour,
+            name,
+        };
+        if used + GAP + entry.width > width - 16.0 {
+            rows.push(Vec::new());
+            used = -GAP;
+        }
+        used += GAP + entry.width;
+        if let Some(row) = rows.last_mut() {
+            row.push(entry);
+        }
+    }
+    rows
+}
+
+fn draw_legend(canvas: &mut Canvas, width: f64, middle: f64, entries: &[Entry]) {
+    let total: f64 = entries.iter().map(|entry| entry.width + GAP).sum();
+    let mut left = ((width - total + GAP) / 2.0).max(8.0);
+    for entry in entries {
+        canvas.rect((left, middle - 1.5), (MARK, 3.0), &hex(entry.colour));
+        canvas.text((left + MARK + 6.0, middle), Anchor::Start, &entry.name);
+        left += entry.width + GAP;
     }
 }
 
@@ -185,6 +230,35 @@ mod tests {
         assert!(svg.ends_with("</svg>\n"));
         let page = plot.drawn(640, 400, Look::Page);
         assert!(!page.contains("#ffffff") && page.contains("currentColor"));
+    }
+
+    #[test]
+    fn long_titles_and_legends_take_more_lines() {
+        let names = [
+            "one of some length",
+            "another of some length",
+            "a third of some length",
+        ];
+        let plot = |title: &str| {
+            let plot = Plot::new(title);
+            names
+                .iter()
+                .fold(plot, |plot, name| plot.values(*name, &[0.0, 1.0]))
+        };
+        let heights = |plot: Plot, word: &str| -> Vec<f64> {
+            let svg = plot.to_svg(400, 300);
+            let lines = svg
+                .lines()
+                .filter(|l| l.starts_with("<text") && l.contains(word));
+            let y = |line: &str| line.split("y=\"").nth(1)?.split('"').next()?.parse().ok();
+            lines.filter_map(y).collect()
+        };
+        assert_eq!(heights(plot("t"), "some length"), [44.2, 44.2, 62.2]);
+        let title = "word ".repeat(15);
+        assert_eq!(heights(plot(&title), "word word"), [23.2, 42.2]);
+        let title = "word ".repeat(90);
+        assert_eq!(heights(plot(&title), "word word").len(), 3);
+        assert!(plot(&title).to_svg(400, 300).contains("…"));
     }
 
     #[test]

@@ -8,7 +8,9 @@ pub(super) use page::page;
 
 use super::Session;
 use super::transcript::Output;
-use crate::report::{Display, Terminal};
+
+/// Columns of plain text.
+const WIDTH: usize = 100;
 
 /// A cell as it stands in a document.
 pub(super) struct Cell {
@@ -34,13 +36,4 @@ impl Session {
         };
         self.cells().into_iter().map(cell).collect()
     }
-}
-
-/// A display as plain text.
-fn plain(display: &Display) -> String {
-    let screen = Terminal {
-        width: 100,
-        ..Terminal::default()
-    };
-    display.render(&screen).trim_end_matches('\n').to_string()
 }

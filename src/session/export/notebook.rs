@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Cell, plain};
+use super::{Cell, WIDTH};
 use crate::report::Display;
 use crate::session::transcript::Output;
 
@@ -57,12 +57,12 @@ fn output(number: usize, output: &Output) -> Value {
         }),
         Output::Display(display) => json!({
             "output_type": "display_data",
-            "metadata": {},
+            "metadata": display.metadata(),
             "data": data(display),
         }),
         Output::Result(display) => json!({
             "output_type": "execute_result",
-            "metadata": {},
+            "metadata": display.metadata(),
             "execution_count": number,
             "data": data(display),
         }),
@@ -77,11 +77,15 @@ fn output(number: usize, output: &Output) -> Value {
 
 /// A display in the forms that a notebook chooses from.
 fn data(display: &Display) -> Value {
-    let mut data = json!({ "text/plain": lines(&plain(display)) });
-    match (display, display.svg()) {
-        (Display::Text(_), _) => {}
-        (_, Some(svg)) => data["image/svg+xml"] = lines(&svg),
-        (_, None) => data["text/html"] = lines(&display.html()),
+    let mut data = json!({ "text/plain": lines(&display.plain(WIDTH)) });
+    let forms = [
+        ("text/html", display.notebook()),
+        ("image/svg+xml", display.svg()),
+    ];
+    for (kind, text) in forms {
+        if let Some(text) = text {
+            data[kind] = lines(&text);
+        }
     }
     data
 }

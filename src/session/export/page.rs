@@ -1,6 +1,6 @@
 //! A page that stands alone: cells and outputs in HTML.
 
-use super::{Cell, plain};
+use super::Cell;
 use crate::report::{Display, escape};
 use crate::session::lexer::{Kind, lex};
 use crate::session::transcript::Output;
@@ -13,7 +13,8 @@ pre { margin: 0; font: 13px/1.5 ui-monospace, Menlo, Consolas, monospace; white-
 .code { background: #f6f8fa; border: 1px solid #d1d9e0; border-radius: 6px; padding: .5rem .8rem; }
 .out { padding: 0 .8rem; overflow-x: auto; font-size: 13px; } .error { color: #a40e26; }
 .k { color: #cf222e; } .s { color: #0a3069; } .n { color: #0550ae; } .c { color: #6e7781; font-style: italic; } .f { color: #8250df; }
-table { border-collapse: collapse; font-size: 13px; } td, th { padding: .2rem .7rem; border-bottom: 1px solid #d1d9e0; } caption { white-space: nowrap; }
+table { border-collapse: collapse; font-size: 13px; } td, th { padding: .2rem .7rem; border-bottom: 1px solid #d1d9e0; } figcaption { font-size: 13px; }
+@media (max-width: 40rem) { .cell { grid-template-columns: 1fr; } .mark { text-align: left; } .mark:empty { display: none; } .out { padding: 0; } }
 @media (prefers-color-scheme: dark) {
   body { background: #0d1117; color: #d1d7e0; } .code { background: #151b23; border-color: #3d444d; }
   .k { color: #ff7b72; } .s { color: #a5d6ff; } .n { color: #79c0ff; } .c { color: #9198a1; } .f { color: #d2a8ff; } .error { color: #ff7b72; }
@@ -51,8 +52,7 @@ fn cell(cell: &Cell) -> String {
 }
 
 fn pre(text: &str, class: &str) -> String {
-    let text = plain(&Display::Text(text.to_string()));
-    format!("<pre{class}>{}</pre>", escape(&text))
+    format!("<pre{class}>{}</pre>", escape(text.trim_end_matches('\n')))
 }
 
 /// Code with its words in colours.

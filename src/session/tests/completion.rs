@@ -124,6 +124,65 @@ fn members() {
     );
 }
 
+/// Names of metrics: what a trainer tells, what a run has logged and what others call theirs.
+#[test]
+fn metrics() {
+    let mut bench = bench();
+    bench.check(
+        "let run = start_run(\"try\"); run.log(0, #{mine: 1, kl: 2});",
+        "",
+    );
+    check(
+        &bench,
+        &[
+            (
+                "sft(1, 2).run(9, #{on_step: |m| print(m.per^",
+                &["perplexity"],
+            ),
+            (
+                "t.run(9, #{label: \"x\", on_step: |m| { m.gra^",
+                &["grad_norm"],
+            ),
+            (
+                "let t = sft(1, 2); t.run(9, #{on_step: |m| m[\"clip_ratio/l^",
+                &["clip_ratio/low_mean"],
+            ),
+            ("run.log(1, #{mi^", &["mine"]),
+            ("run.log(1, #{mine: 2, perp^", &["perplexity"]),
+            ("run.log(1, #{kl: 1, kl^", &[]),
+            ("run.log(1, #{\"rewards/c^", &["rewards/chosen"]),
+        ],
+    );
+    check_first(
+        &bench,
+        &[
+            ("run.log(1, #{^", &["kl", "mine", "loss"]),
+            ("start_run(\"x\").log(1, #{^", &["loss", "learning_rate"]),
+        ],
+    );
+    let offered = |marked: &str| {
+        let found = bench.session.complete(marked, marked.len()).candidates;
+        let first = &found[0];
+        format!("{} - {}", first.text, first.summary)
+    };
+    for (text, expected) in [
+        (
+            "run.log(1, #{reward_",
+            "reward_std: - Of grpo: the mean deviation inside of a group.",
+        ),
+        (
+            "run.log(1, #{rewards",
+            "\"rewards/missing\": - Of grpo: samples without a verdict.",
+        ),
+        (
+            "t.run(2, #{on_step: |m| m.grad",
+            "grad_norm - The length of the gradient.",
+        ),
+    ] {
+        assert_eq!(offered(text).replace(":  ", ": "), expected, "{text}");
+    }
+}
+
 #[test]
 fn options() {
     let bench = bench();
