@@ -78,8 +78,13 @@ fn a_whole_model_computes_as_transformers() {
         ..ConvertOptions::default()
     };
     let bundle = Arc::new(convert(&source, &options).unwrap());
-    let model =
-        CoreMLModelWrapper::new("tiny", bundle, Some(tokenizer), &LoadOptions::default()).unwrap();
+    let model = CoreMLModelWrapper::new(
+        "tiny",
+        bundle,
+        Some(Arc::new(tokenizer)),
+        &LoadOptions::default(),
+    )
+    .unwrap();
     check(&model.forward(&ids).unwrap(), &logits);
 }
 

@@ -68,7 +68,12 @@ fn model(scheme: ForShape) -> Arc<CoreMLModelWrapper> {
         .compressed("main", &chosen, &Interrupt::default())
         .unwrap();
     let options = LoadOptions::default();
-    let model = CoreMLModelWrapper::new("tiny", Arc::new(bundle), Some(tokenizer()), &options);
+    let model = CoreMLModelWrapper::new(
+        "tiny",
+        Arc::new(bundle),
+        Some(Arc::new(tokenizer())),
+        &options,
+    );
     Arc::new(model.unwrap())
 }
 

@@ -39,7 +39,12 @@ pub fn tokenizer() -> Tokenizer {
 
 fn model(options: &LoadOptions) -> Arc<CoreMLModelWrapper> {
     let bundle = Llama::random(config(), 1).unwrap().bundle().unwrap();
-    let model = CoreMLModelWrapper::new("tiny", Arc::new(bundle), Some(tokenizer()), options);
+    let model = CoreMLModelWrapper::new(
+        "tiny",
+        Arc::new(bundle),
+        Some(Arc::new(tokenizer())),
+        options,
+    );
     Arc::new(model.unwrap())
 }
 

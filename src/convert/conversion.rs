@@ -7,7 +7,6 @@ use super::{Checkpoint, families};
 use crate::diag::{Context, Error, Result};
 use crate::models::TASK;
 use crate::package::Bundle;
-use crate::tokenizer::Tokenizer;
 
 /// What a program is to be like.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -68,10 +67,9 @@ pub fn convert(source: &Checkpoint, options: &ConvertOptions) -> Result<Bundle> 
 
 /// Fails if the tokenizer gives tokens that the embedding lacks.
 fn check_tokenizer(source: &Checkpoint, model: &Transformer) -> Result<()> {
-    let Some(json) = source.companions.get("tokenizer.json") else {
+    let Some(tokenizer) = source.tokenizer().context("tokenizer.json")? else {
         return Ok(());
     };
-    let tokenizer = Tokenizer::from_bytes(json).context("tokenizer.json")?;
     let (tokens, rows) = (tokenizer.vocab_size(), model.vocab);
     if tokens > rows {
         let message = format!("the tokenizer has {tokens} tokens, the embedding {rows} rows");

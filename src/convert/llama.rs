@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::source::{Checkpoint, InMemory};
 use super::transformer::{Layout, Precision};
 use super::{families, transformer};
-use crate::diag::{Error, Interrupt, Result};
+use crate::diag::{Error, Result};
 use crate::fail;
 use crate::numeric::{Array, Rng};
 use crate::package::Bundle;
@@ -126,12 +126,8 @@ impl Llama {
             other => return Err(Error::new(format!("not a configuration: {other:?}"))),
         };
         config.insert("model_type".to_owned(), "llama".into());
-        let source = Checkpoint {
-            config,
-            companions: BTreeMap::new(),
-            interrupt: Interrupt::default(),
-            tensors: Box::new(InMemory::new(self.weights.clone())),
-        };
+        let weights = InMemory::new(self.weights.clone());
+        let source = Checkpoint::new(config, BTreeMap::new(), weights);
         let layout = Layout {
             precision: Precision::Fp32,
             context: self.config.max_position_embeddings,

@@ -47,7 +47,7 @@ impl Subject {
     pub fn checkpoint(name: &str, source: &Arc<Checkpoint>) -> Result<Self> {
         let described = || -> Result<Self> {
             let length_max = ConvertOptions::default().context_of(&families::describe(source)?);
-            let tokenizer = source.tokenizer()?.map(Arc::new);
+            let tokenizer = source.tokenizer()?;
             let oracle = Oracle::new(name, source, length_max, length_max)?;
             Ok(Self {
                 model: Arc::new(oracle),

@@ -92,11 +92,16 @@ impl CoreMLModelWrapper {
     /// one model, whose stages run one after the other; so is a folder of parts, or its configuration. A
     /// folder that holds one bundle stands for that.
     pub fn load(path: &Path, options: &LoadOptions) -> Result<Self> {
-        let tokenizer = match &options.tokenizer {
-            Some(path) => Some(Tokenizer::load(path)?),
-            None => find_tokenizer(path)?,
+        let (file, chosen) = (path.to_owned(), options.clone());
+        let open = move || -> Result<(Opened, Option<Tokenizer>)> {
+            let tokenizer = match &chosen.tokenizer {
+                Some(path) => Some(Tokenizer::load(path)?),
+                None => find_tokenizer(&file)?,
+            };
+            Ok((Opened::path(&file, &chosen)?, tokenizer))
         };
-        let opened = Opened::path(path, options)?;
+        let (opened, tokenizer) = options.interrupt.leave(open)??;
+        let tokenizer = tokenizer.map(Arc::new);
         Self::assemble(path.display().to_string(), opened, tokenizer, options)
     }
 
@@ -104,7 +109,7 @@ impl CoreMLModelWrapper {
     pub fn new(
         name: &str,
         bundle: Arc<Bundle>,
-        tokenizer: Option<Tokenizer>,
+        tokenizer: Option<Arc<Tokenizer>>,
         options: &LoadOptions,
     ) -> Result<Self> {
         if options.engine != EngineChoice::Portable {
@@ -120,7 +125,7 @@ impl CoreMLModelWrapper {
     fn assemble(
         name: String,
         opened: Opened,
-        tokenizer: Option<Tokenizer>,
+        tokenizer: Option<Arc<Tokenizer>>,
         options: &LoadOptions,
     ) -> Result<Self> {
         let description = opened.engine.description();
@@ -132,7 +137,7 @@ impl CoreMLModelWrapper {
         Ok(Self {
             name,
             opened,
-            tokenizer: tokenizer.map(Arc::new),
+            tokenizer,
             function,
             convention,
             interrupt: options.interrupt.clone(),

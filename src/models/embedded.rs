@@ -52,7 +52,7 @@ pub fn embedded(name: &str, options: &LoadOptions) -> Result<CoreMLModelWrapper>
     CoreMLModelWrapper::new(
         &format!("embedded:{name}"),
         Arc::new(bundle),
-        tokenizer,
+        tokenizer.map(Arc::new),
         options,
     )
 }

@@ -37,33 +37,20 @@ impl Array {
     }
 
     pub fn from_f32(shape: Vec<usize>, values: &[f32]) -> Result<Self> {
-        Self::new(
-            DType::Fp32,
-            shape,
-            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        )
+        Self::new(DType::Fp32, shape, bytes(values, |v| v.to_le_bytes()))
     }
 
     pub fn from_i32(shape: Vec<usize>, values: &[i32]) -> Result<Self> {
-        Self::new(
-            DType::Int32,
-            shape,
-            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        )
+        Self::new(DType::Int32, shape, bytes(values, |v| v.to_le_bytes()))
     }
 
     /// Rounds `values` to a float type (fp16, bf16, fp32 or fp64).
     pub fn from_f64s(dtype: DType, shape: Vec<usize>, values: &[f64]) -> Result<Self> {
-        let values = values.iter();
         let bytes = match dtype {
-            DType::Fp16 => values
-                .flat_map(|v| f16::from_f64(*v).to_le_bytes())
-                .collect(),
-            DType::Bf16 => values
-                .flat_map(|v| bf16::from_f64(*v).to_le_bytes())
-                .collect(),
-            DType::Fp32 => values.flat_map(|v| (*v as f32).to_le_bytes()).collect(),
-            DType::Fp64 => values.flat_map(|v| v.to_le_bytes()).collect(),
+            DType::Fp16 => bytes(values, |v| f16::from_f64(*v).to_le_bytes()),
+            DType::Bf16 => bytes(values, |v| bf16::from_f64(*v).to_le_bytes()),
+            DType::Fp32 => bytes(values, |v| (*v as f32).to_le_bytes()),
+            DType::Fp64 => bytes(values, |v| v.to_le_bytes()),
             other => fail!("{other} is not a float type to write"),
         };
         Self::new(dtype, shape, bytes)
@@ -184,6 +171,15 @@ impl Array {
             .map(|chunk| read(*chunk))
             .collect()
     }
+}
+
+/// The bytes of all values, in their order.
+fn bytes<T, const N: usize>(values: &[T], write: impl Fn(&T) -> [u8; N]) -> Vec<u8> {
+    values
+        .iter()
+        .map(write)
+        .collect::<Vec<_>>()
+        .into_flattened()
 }
 
 /// Number of elements of a shape, unless it overflows.

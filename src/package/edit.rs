@@ -36,6 +36,21 @@ pub struct StoredWeight {
     pub bytes: u64,
 }
 
+impl StoredWeight {
+    /// The weight `name`, stored as `encoded`, which stands for `wanted`; beside it what is stored.
+    fn of(name: String, encoded: Encoded, wanted: &Array) -> Result<(Self, Encoded)> {
+        let decoded = encoded.decode()?;
+        let told = Self {
+            name,
+            form: encoded.describe(),
+            fidelity: Fidelity::of(&wanted.to_f32s(), &decoded),
+            dense_bytes: (decoded.len() * decoded.dtype().bytes()) as u64,
+            bytes: encoded.bytes(),
+        };
+        Ok((told, encoded))
+    }
+}
+
 /// See [`Bundle::with_weights`].
 pub(super) fn with_weights(
     bundle: &Bundle,
@@ -54,7 +69,8 @@ pub(super) fn with_weights(
         let operation = reader.definition(name)?;
         let stored = stored(&reader, operation, array, storage);
         if let Some(encoded) = stored.with_context(|| format!("weight \"{name}\""))? {
-            edit.push(operation, Form::of(operation, original), encoded, array)?;
+            let stored = StoredWeight::of(name.clone(), encoded, array)?;
+            edit.push(operation, Form::of(operation, original), stored)?;
         }
     }
     edit.finish(bundle, function)
@@ -87,20 +103,18 @@ pub(super) fn compressed(
     for (name, scheme) in schemes {
         interrupt.check()?;
         let operation = reader.definition(name)?;
-        let encoded = || -> Result<_> {
+        let stored = || -> Result<_> {
             weight_type(operation)?;
-            let dense = reader.dense(operation)?;
-            let encoded = encode_until(
-                &dense.to_f32s(),
-                dense.shape(),
-                dense.dtype(),
-                scheme,
-                interrupt,
-            )?;
-            Ok((dense, encoded))
+            let (dense, scheme) = (reader.dense(operation)?, scheme.clone());
+            let (stop, name) = (interrupt.clone(), name.clone());
+            interrupt.leave(move || {
+                let (values, shape) = (dense.to_f32s(), dense.shape());
+                let encoded = encode_until(&values, shape, dense.dtype(), &scheme, &stop)?;
+                StoredWeight::of(name, encoded, &dense)
+            })?
         };
-        let (dense, encoded) = encoded().with_context(|| format!("weight \"{name}\""))?;
-        edit.push(operation, Form::for_function(original), encoded, &dense)?;
+        let stored = stored().with_context(|| format!("weight \"{name}\""))?;
+        edit.push(operation, Form::for_function(original), stored)?;
     }
     edit.finish(bundle, function)
 }
@@ -154,25 +168,16 @@ struct Change {
 }
 
 impl Edit {
-    /// The weight of `operation` is to be stored as `encoded`, which stands for `wanted`.
+    /// The weight of `operation` is to be stored so.
     fn push(
         &mut self,
         operation: &Operation,
         form: Form,
-        encoded: Encoded,
-        wanted: &Array,
+        (told, encoded): (StoredWeight, Encoded),
     ) -> Result<()> {
-        let output = weight_type(operation)?.clone();
-        let decoded = encoded.decode()?;
-        self.report.push(StoredWeight {
-            name: output.name.clone(),
-            form: encoded.describe(),
-            fidelity: Fidelity::of(&wanted.to_f32s(), &decoded),
-            dense_bytes: (decoded.len() * decoded.dtype().bytes()) as u64,
-            bytes: encoded.bytes(),
-        });
+        self.report.push(told);
         self.changes.push(Change {
-            output,
+            output: weight_type(operation)?.clone(),
             label: operation.label().to_owned(),
             form,
             encoded,

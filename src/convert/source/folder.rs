@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{COMPANIONS, Checkpoint, Tensors};
-use crate::diag::{Context, Error, Interrupt, Result};
+use crate::diag::{Context, Error, Result};
 use crate::fail;
 use crate::numeric::{Array, SafetensorsIndex};
 use crate::weights::Mapped;
@@ -33,12 +33,7 @@ pub(super) fn open(folder: &Path) -> Result<Checkpoint> {
             companions.insert((*name).to_owned(), bytes);
         }
     }
-    Ok(Checkpoint {
-        config,
-        companions,
-        interrupt: Interrupt::default(),
-        tensors: Box::new(Shards::open(folder)?),
-    })
+    Ok(Checkpoint::new(config, companions, Shards::open(folder)?))
 }
 
 /// The weight files of a folder.

@@ -8,6 +8,7 @@ mod memory;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
@@ -44,9 +45,10 @@ pub struct Checkpoint {
     pub companions: BTreeMap<String, Vec<u8>>,
     /// Its weights by Hugging Face's names (`model.layers.0.self_attn.q_proj.weight`), in the layout that
     /// `transformers` keeps them in.
-    pub tensors: Box<dyn Tensors>,
+    pub tensors: Arc<dyn Tensors>,
     /// Once it is set no weight is read any more.
     pub interrupt: Interrupt,
+    parsed: OnceLock<Option<Arc<Tokenizer>>>,
 }
 
 /// Weights that are read when they are asked for.
@@ -59,12 +61,32 @@ pub trait Tensors: Send + Sync {
 }
 
 impl Checkpoint {
-    /// Its tokenizer, if it has one.
-    pub fn tokenizer(&self) -> Result<Option<Tokenizer>> {
-        match self.companions.contains_key("tokenizer.json") {
-            true => Tokenizer::from_files(&self.companions).map(Some),
-            false => Ok(None),
+    pub fn new(
+        config: Map<String, Value>,
+        companions: BTreeMap<String, Vec<u8>>,
+        tensors: impl Tensors + 'static,
+    ) -> Self {
+        Self {
+            config,
+            companions,
+            tensors: Arc::new(tensors),
+            interrupt: Interrupt::default(),
+            parsed: OnceLock::new(),
         }
+    }
+
+    /// Its tokenizer, if it has one; large ones take a while the first time.
+    pub fn tokenizer(&self) -> Result<Option<Arc<Tokenizer>>> {
+        if let Some(parsed) = self.parsed.get() {
+            return Ok(parsed.clone());
+        }
+        let files = self.companions.clone();
+        let parse = move || match files.contains_key("tokenizer.json") {
+            true => Tokenizer::from_files(&files).map(|tokenizer| Some(Arc::new(tokenizer))),
+            false => Ok(None),
+        };
+        let parsed = self.interrupt.leave(parse)??;
+        Ok(self.parsed.get_or_init(|| parsed).clone())
     }
 
     /// The weight called `name`, which must have the shape `expected`.
@@ -85,8 +107,8 @@ impl Checkpoint {
 
     /// The weight called `name`, whatever its shape.
     pub(super) fn read(&self, name: &str) -> Result<Array> {
-        self.interrupt.check()?;
-        self.tensors.read(name)
+        let (tensors, name) = (self.tensors.clone(), name.to_owned());
+        self.interrupt.leave(move || tensors.read(&name))?
     }
 }
 

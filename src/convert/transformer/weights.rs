@@ -83,7 +83,9 @@ impl<'a> Weights<'a> {
         if let Some(made) = self.made.get(&key) {
             return Ok(made.clone());
         }
-        let array = rounded(make(self)?, name, dtype)?;
+        let (array, named) = (make(self)?, name.to_owned());
+        let round = move || rounded(array, &named, dtype);
+        let array = self.source.interrupt.leave(round)??;
         self.made.insert(key, array.clone());
         Ok(array)
     }

@@ -97,7 +97,7 @@ fn functions() -> Vec<ScriptFn> {
                 let interrupt = Interrupt::from(call.host.interrupt().clone());
                 let options = LoadOptions { interrupt, ..LoadOptions::default() };
                 let tokenizer = Tokenizer::from_bytes(tokenizer.0.to_json()?.as_bytes())?;
-                let model = CoreMLModelWrapper::new("llama", Arc::new(bundle), Some(tokenizer), &options)?;
+                let model = CoreMLModelWrapper::new("llama", Arc::new(bundle), Some(Arc::new(tokenizer)), &options)?;
                 Ok(Model(Arc::new(model)))
             }),
     ]

@@ -17,7 +17,7 @@ use self::architecture::Architecture;
 use self::header::Header;
 use self::tensors::GgufTensors;
 use super::Checkpoint;
-use crate::diag::{Context, Error, Interrupt, Result};
+use crate::diag::{Context, Error, Result};
 
 /// Opens a GGUF file: the names and layouts of its weights as Hugging Face's, `config.json` from its
 /// metadata, `tokenizer.json`, `tokenizer_config.json` and `generation_config.json` rebuilt.
@@ -46,12 +46,8 @@ fn checkpoint(path: &Path) -> Result<Checkpoint> {
     let config = config::config(architecture, &header, path)?;
     let weights = architecture.weights(&header)?;
     let companions = tokenizer::files(&header)?;
-    Ok(Checkpoint {
-        config,
-        companions,
-        interrupt: Interrupt::default(),
-        tensors: Box::new(GgufTensors::new(path, weights)),
-    })
+    let tensors = GgufTensors::new(path, weights);
+    Ok(Checkpoint::new(config, companions, tensors))
 }
 
 #[cfg(test)]
