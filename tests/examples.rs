@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::cli::program;
+use crate::judging::server::{Server, likely};
 
 /// Runs a script in an empty folder: what it prints, and that folder.
 fn play(script: &str, args: &[&str]) -> (String, tempfile::TempDir) {
@@ -37,6 +38,7 @@ fn every_example_is_run_here() {
         "first_steps.ipynb",
         "generate.rhai",
         "judge.rhai",
+        "judge_remote.rhai",
         "logits.rhai",
         "own_reward.rhai",
     ];
@@ -71,6 +73,24 @@ fn generate() {
 #[test]
 fn judge() {
     shows("examples/judge.rhai", &[], &["p_first", "order decided"]);
+}
+
+#[test]
+fn judge_remote() {
+    let server = Server::open(|asked| match asked.question().contains("letter") {
+        true => likely(&[("A", 0.6), ("B", 0.2)]),
+        false => likely(&[("Yes", 0.8), ("No", 0.1)]),
+    });
+    let words = [
+        "\"p_first\": 0.5",
+        "order decided",
+        "\"cached\": 2, \"calls\": 7",
+    ];
+    shows(
+        "examples/judge_remote.rhai",
+        &["--url", &server.url],
+        &words,
+    );
 }
 
 #[test]

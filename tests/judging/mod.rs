@@ -2,7 +2,7 @@
 
 mod faults;
 mod scripts;
-mod server;
+pub mod server;
 
 use std::path::Path;
 use std::time::Duration;

@@ -102,25 +102,30 @@ fn a_wrong_call_is_told() {
     check(&with("templ: \"\""), "unknown option \"templ\"");
 }
 
-/// The student writes; a judge that is asked over the network rewards whatever has a full stop.
+/// The student writes; a judge that is asked over the network rewards whatever is long. A step that fails leaves the
+/// trainer where it was.
 #[test]
 fn a_student_is_trained_by_a_remote_judge() {
-    let server =
-        Server::open(
-            |asked: &Asked| match asked.question().contains("Answer:\n good .") {
-                true => likely(&[("Yes", 0.9), ("No", 0.1)]),
-                false => likely(&[("Yes", 0.2), ("No", 0.6)]),
-            },
-        );
+    let server = Server::open(|asked: &Asked| {
+        let p = (asked.question().len() % 64) as f64 / 64.0;
+        match asked.before {
+            1 => Given::Says(400, "", "not now".into()),
+            _ => likely(&[("Yes", p), ("No", 1.0 - p)]),
+        }
+    });
     let folder = tempfile::tempdir().unwrap();
     let code = format!(
-        "let s = student(load(\"embedded:student\"), #{{rank: 1}}); let j = judge_remote(\"{}\", #{{model: \"m\"}}); \
-         let m = grpo(s, [\"the soup was\"], j, #{{group: 4, prompts_per_step: 1, max_new_tokens: 2}}).step(); \
-         print(m.reward >= 0.25 && m.reward <= 0.9); print(j.usage.calls > 0)",
+        "let prompts = [\"the soup was\", \"the old hotel\", \"this\", \"a\"]; let j = judge_remote(\"{}\", #{{model: \"m\", parallel: 1}}); \
+         let trainer = || grpo(student(load(\"embedded:student\"), #{{rank: 1}}), prompts, j, #{{group: 4, prompts_per_step: 1, max_new_tokens: 2}}); \
+         let one = trainer.call(); try {{ one.step(); }} catch (e) {{ print(e.message); }} let a = one.step(); \
+         let b = trainer.call().step(); print(a == b); print(a.reward > 0.0 && a.reward < 1.0); print(j.usage.calls > 2)",
         server.url
     );
-    let (_, shown, error) = run(folder.path(), &[], &code);
-    assert_eq!(shown, "true\ntrue\n", "{error}");
+    let (status, shown, error) = run(folder.path(), &[], &code);
+    assert_eq!(status, Some(0), "{error}");
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[0].contains("not now"), "{shown}{error}");
+    assert_eq!(lines[1..], ["true", "true", "true"], "{error}");
 }
 
 /// A cell that its time limit stops in a call leaves the next one to go on.

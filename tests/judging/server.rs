@@ -18,11 +18,13 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The text of the last message.
+    /// The text of the last message, if there is one.
     pub fn question(&self) -> String {
-        let messages = self.body["messages"].as_array().unwrap();
-        let last = messages.last().unwrap();
-        last["content"].as_str().unwrap().to_owned()
+        let messages = self.body["messages"].as_array().into_iter().flatten();
+        let last = messages
+            .last()
+            .and_then(|message| message["content"].as_str());
+        last.unwrap_or_default().to_owned()
     }
 }
 

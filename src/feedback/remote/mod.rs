@@ -30,7 +30,7 @@ use crate::files;
 use queue::{Job, Sending};
 
 /// Characters of a question that an error repeats.
-const SHOWN: usize = 60;
+const SHOWN: usize = 160;
 
 /// What is asked, apart from the question itself.
 #[derive(Debug, Clone, PartialEq)]

@@ -368,16 +368,20 @@ impl Trainer {
 fn step(state: &TrainerState, call: &Call) -> Result<Metrics> {
     let mut method = state.method.lock().unwrap_or_else(PoisonError::into_inner);
     let mut student = state.student.lock();
+    let place = Place::of(&method);
     let metrics = match &mut *method {
-        Method::Sft(trainer) => trainer.step(&mut student)?,
-        Method::Grpo(trainer, reward) => {
-            let step = trainer.step(&mut student, &mut |samples| rewards(reward, samples, call))?;
-            step.metrics
-        }
+        Method::Sft(trainer) => trainer.step(&mut student),
+        Method::Grpo(trainer, reward) => trainer
+            .step(&mut student, &mut |samples| rewards(reward, samples, call))
+            .map(|step| step.metrics),
     };
+    if metrics.is_err() {
+        // What was to be learnt is the next step's.
+        place.go_back(&mut method);
+    }
     tell(call, student.model().news());
     tell(call, student.remark());
-    Ok(metrics)
+    metrics
 }
 
 fn rewards(reward: &Reward, samples: &[Sample], call: &Call) -> Result<Vec<Option<f64>>> {
