@@ -1,5 +1,7 @@
 //! A statement that has run, as one line of JSON.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::host::{Event, Recorder};
@@ -56,6 +58,7 @@ fn error(problem: &Diagnostic) -> Value {
             "column": frame.column,
             "function": frame.function,
             "text": frame.text,
+            "values": frame.values.iter().cloned().collect::<BTreeMap<_, _>>(),
         })
     });
     json!({

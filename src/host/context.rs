@@ -10,6 +10,7 @@ use rhai::{Dynamic, EvalAltResult};
 
 use super::front::{Front, Nobody};
 use super::limits::{Alarm, Limits};
+use super::notes::Notes;
 use super::progress::Progress;
 use super::provenance::{OpenRuns, Provenance};
 use super::registry::Registry;
@@ -114,6 +115,7 @@ struct Inner {
     unfinished: Mutex<Option<Dynamic>>,
     /// The failure of a script function that Rust code called: our words for it, and the engine's own error.
     script_error: Mutex<Option<(String, Box<EvalAltResult>)>>,
+    notes: Notes,
 }
 
 impl fmt::Debug for Host {
@@ -153,6 +155,7 @@ impl Host {
             progress: AtomicU64::new(0),
             unfinished: Mutex::new(None),
             script_error: Mutex::new(None),
+            notes: Notes::default(),
         }))
     }
 
@@ -369,11 +372,17 @@ impl Host {
         (!ours.is_interrupt() && message == ours.message()).then_some(error)
     }
 
+    /// What variables were when the last evaluation failed.
+    pub(crate) fn notes(&self) -> &Notes {
+        &self.0.notes
+    }
+
     /// Forgets what is left of the last evaluation: its interrupt, its exit, its unfinished work.
     pub(crate) fn begin(&self) -> Alarm {
         self.0.interrupt.store(false, Ordering::Relaxed);
         self.take_exit();
         self.take_unfinished();
+        self.0.notes.take();
         Alarm::set(self.0.limits.time, &self.0.interrupt)
     }
 

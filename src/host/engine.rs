@@ -9,7 +9,7 @@ use super::error::to_rhai;
 use super::limits::Limits;
 use super::resolver::Resolver;
 use super::sink::Event;
-use super::{compare, sort};
+use super::{compare, notes, sort};
 use crate::diag::Error;
 
 /// What `print` gives the engine when it has shown the value itself: the engine prints what `print` returns.
@@ -23,6 +23,7 @@ pub fn build(host: &Host) -> Engine {
     engine.set_fail_on_invalid_map_property(true);
     compare::install(&mut engine);
     sort::install(&mut engine);
+    notes::install(&mut engine, host.notes());
     engine.set_module_resolver(Resolver::new(host.clone()));
     stop_on_interrupt(&mut engine, host);
     print_through(&mut engine, host);

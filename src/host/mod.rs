@@ -38,6 +38,7 @@ pub mod help;
 pub mod kind;
 pub mod limits;
 mod nested;
+pub(crate) mod notes;
 pub mod options;
 pub mod progress;
 pub mod provenance;

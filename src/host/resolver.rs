@@ -7,6 +7,7 @@ use rhai::{Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Share
 
 use super::context::{Host, lock};
 use super::error::to_rhai;
+use super::notes::noted;
 use crate::diag::Error;
 
 /// Loads modules from files; a file that has changed is loaded again.
@@ -44,7 +45,8 @@ impl Resolver {
         drop(loaded);
         let mut ast = engine.compile(&text)?;
         ast.set_source(file.to_string_lossy().as_ref());
-        let module = Module::eval_ast_as_new(Scope::new(), &ast, engine)?;
+        let module =
+            Module::eval_ast_as_new(Scope::new(), &noted(&ast, std::iter::empty()), engine)?;
         let module = Arc::new(module);
         loaded = lock(&self.host.modules().loaded);
         loaded.retain(|known| known.path != file);

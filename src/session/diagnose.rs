@@ -5,10 +5,15 @@ use std::fmt::Write as _;
 use rhai::{EvalAltResult, Position, Scope};
 
 use super::Sources;
+use super::values::Values;
 use super::words::{self, Words};
 use crate::diag::Error;
 use crate::host::builtins::Builtin;
+use crate::host::notes::depth;
 use crate::host::{Limits, Registry};
+
+/// Columns of a line of values.
+const LINE: usize = 90;
 
 /// What kind of failure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +53,8 @@ pub struct Frame {
     pub function: Option<String>,
     /// The source line; empty if it is not known.
     pub text: String,
+    /// The variables that the line names, and what to tell of their values.
+    pub values: Vec<(String, String)>,
 }
 
 /// What helps to explain an error.
@@ -57,6 +64,7 @@ pub(super) struct Context<'a> {
     pub sources: &'a Sources,
     pub scope: &'a Scope<'static>,
     pub code: &'a str,
+    pub values: Vec<Values>,
 }
 
 /// Explains an error of the engine that came out of `source`.
@@ -65,18 +73,22 @@ pub(super) fn diagnose(error: &EvalAltResult, source: &str, context: &Context) -
     let mut place = (source.to_string(), None::<String>);
     let mut error = error;
     loop {
-        frames.extend(frame(
-            &place.0,
-            error.position(),
-            place.1.clone(),
-            context.sources,
-        ));
+        let (source, function) = place.clone();
+        let found = frame(&source, error.position(), function, context.sources);
+        let noted = |frame: &Frame| {
+            let here = |values: &&Values| (values.depth, values.line) == (depth(error), frame.line);
+            let values = context.values.iter().find(here);
+            values.map_or(Vec::new(), |values| values.told.clone())
+        };
+        frames.extend(found.map(|frame| Frame {
+            values: noted(&frame),
+            ..frame
+        }));
         match error {
             EvalAltResult::ErrorInFunctionCall(name, within, inner, _) => {
-                place = (
-                    context.sources.of_function(name, within, &place.0),
-                    Some(function_name(name)),
-                );
+                if let Some(source) = context.sources.of_function(name, within, &place.0) {
+                    place = (source, Some(function_name(name)));
+                }
                 error = inner;
             }
             EvalAltResult::ErrorInModule(name, inner, _) => {
@@ -122,6 +134,20 @@ fn function_name(name: &str) -> String {
     }
 }
 
+/// `where a = 1, b = 2`, in lines of a length that can be read.
+fn where_lines(values: &[(String, String)]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for (name, value) in values {
+        let told = format!("{name} = {value}");
+        match lines.last_mut() {
+            Some(line) if line.len() + told.len() < LINE => *line += &format!(", {told}"),
+            Some(_) => lines.push(format!("      {told}")),
+            None => lines.push(format!("where {told}")),
+        }
+    }
+    lines
+}
+
 fn frame(
     source: &str,
     position: Position,
@@ -137,17 +163,19 @@ fn frame(
         column,
         function,
         text,
+        values: Vec::new(),
     })
 }
 
 impl Sources {
-    /// The source of a function that was called from `caller`; `within` is what the engine says.
-    fn of_function(&self, name: &str, within: &str, caller: &str) -> String {
-        let file = within.ends_with(".rhai") && within != caller;
+    /// The source of a script's function that was called from `caller`; `within` is what the engine says.
+    fn of_function(&self, name: &str, within: &str, caller: &str) -> Option<String> {
+        let file = within.ends_with(".rhai");
         match self.functions.get(name) {
-            Some(known) if !file => known.clone(),
-            _ if within.is_empty() => caller.into(),
-            _ => within.into(),
+            Some(known) if !file || within == caller => Some(known.clone()),
+            _ if file => Some(within.into()),
+            // One of ours that calls back: its error stands at its own call.
+            _ => None,
         }
     }
 
@@ -171,6 +199,7 @@ impl Diagnostic {
             column: at.column,
             function: None,
             text: sources.line(&at.source, at.line),
+            values: Vec::new(),
         });
         Self {
             problem: match (error.is_interrupt(), error.position()) {
@@ -251,6 +280,9 @@ impl Diagnostic {
                     frame.text.replace('\t', " ")
                 );
                 let _ = write!(text, "\n{:width$} {bar} {}", "", paint("1;31", &caret));
+                for line in where_lines(&frame.values) {
+                    let _ = write!(text, "\n{:width$} {bar} {}", "", paint("36", &line));
+                }
             }
         }
         if let Some(note) = &self.note {

@@ -8,6 +8,7 @@ use super::undo::Before;
 use super::uses::Uses;
 use super::{Diagnostic, Failure, Outcome, Session, cells, panics, watch};
 use crate::diag::{Error, Result};
+use crate::host::notes::noted;
 
 impl Session {
     /// Evaluates code under a name of its own, with no cell number.
@@ -32,7 +33,6 @@ impl Session {
         let late = alarm.rang();
         let exit = self.host.take_exit();
         let failed = result.is_err() && exit.is_none();
-        let values = result.as_ref().err().and_then(|p| self.values_at(p));
         let (note, states) = match before {
             Some((mut before, uses)) if failed && cell => {
                 let states = std::mem::take(&mut before.states);
@@ -55,9 +55,7 @@ impl Session {
             Ok(value) => (value, None),
             Err(_) if exit.is_some() => (Dynamic::UNIT, None),
             Err(mut problem) => {
-                let values = values.map(|values| format!("here {values}"));
-                let parts: Vec<String> = values.into_iter().chain(note).collect();
-                problem.note = (!parts.is_empty()).then(|| parts.join("; "));
+                problem.note = note;
                 if late && problem.is_interrupt() {
                     problem.out_of_time(self.host.limits());
                 }
@@ -123,11 +121,14 @@ impl Session {
                 .functions
                 .insert(function.name.into(), name.into());
         }
+        let noted = noted(&ast, self.variables().map(|(name, _)| name));
         if ast.has_functions() {
-            self.functions.combine(ast.clone_functions_only());
+            self.functions.add(&ast, &noted);
         }
-        let program = self.program(name, &ast);
-        if self.watcher.is_none() && watch::may_break(&program, !self.modules.is_empty()) {
+        let program = self.program(name, &noted);
+        let modules = !self.modules.is_empty();
+        let may_break = |ast| watch::may_break(ast, modules);
+        if self.watcher.is_none() && (may_break(&ast) || may_break(&self.functions.plain)) {
             self.watcher = Some(Box::new(|session| Box::new(session.debugger(false))));
         }
         let watcher = self.watcher.take().map(|watching| watching(self));
@@ -160,6 +161,7 @@ impl Session {
             .unwrap_or_else(|_| AST::empty());
         let mut program = self
             .functions
+            .noted
             .merge(&prelude)
             .merge(&ast.clone_statements_only());
         program.set_source(name);

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use rhai::{AST, Dynamic, Scope};
+use rhai::{Dynamic, Scope};
 
-use super::Session;
 use super::history::Cells;
 use super::journal::Entry;
 use super::undo::{entries, put};
+use super::{Functions, Session};
 use crate::diag::{Error, Result};
 use crate::host::Kept;
 use crate::numeric::Rng;
@@ -18,7 +18,7 @@ pub(super) struct Fork {
     /// The number of the cell that came next.
     pub cell: usize,
     variables: Vec<Variable>,
-    functions: (AST, BTreeMap<String, String>),
+    functions: (Functions, BTreeMap<String, String>),
     random: (u64, Rng),
     states: Vec<Kept>,
     history: Cells,

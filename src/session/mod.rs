@@ -76,7 +76,7 @@ pub struct Session {
     host: Host,
     scope: Scope<'static>,
     /// All functions of all cells; closures of earlier cells live here too.
-    functions: AST,
+    functions: Functions,
     sources: Sources,
     history: History,
     /// Modules imported so far, by alias.
@@ -99,6 +99,22 @@ pub struct Session {
     failure: Option<Failure>,
     /// Scripts as an editor has them, before they are saved.
     unsaved: BTreeMap<PathBuf, String>,
+}
+
+/// Functions twice.
+#[derive(Clone, Default)]
+struct Functions {
+    /// As they were written.
+    plain: AST,
+    /// As they run: they note their variables when they fail.
+    noted: AST,
+}
+
+impl Functions {
+    fn add(&mut self, plain: &AST, noted: &AST) {
+        self.plain.combine(plain.clone_functions_only());
+        self.noted.combine(noted.clone_functions_only());
+    }
 }
 
 /// A cell that failed, to look into.
@@ -139,7 +155,7 @@ impl Session {
             engine,
             host,
             scope: Scope::new(),
-            functions: AST::empty(),
+            functions: Functions::default(),
             sources: Sources::default(),
             history,
             modules: Vec::new(),
@@ -162,7 +178,7 @@ impl Session {
     /// Forgets variables, functions and results; modules stay.
     pub fn reset(&mut self) {
         self.scope = Scope::new();
-        self.functions = AST::empty();
+        self.functions = Functions::default();
         self.undo.clear();
         self.journal.clear();
         self.warned.clear();
@@ -224,6 +240,7 @@ impl Session {
             sources: &self.sources,
             scope: &self.scope,
             code: self.sources.texts.get(name).map_or("", String::as_str),
+            values: self.values_at(name, error),
         };
         Box::new(diagnose::diagnose(error, name, &context))
     }
@@ -256,7 +273,7 @@ impl Session {
 
     /// The session's own functions.
     pub fn functions(&self) -> &AST {
-        &self.functions
+        &self.functions.plain
     }
 
     /// The language's own functions.

@@ -4,6 +4,7 @@ use rhai::Dynamic;
 
 use super::uses::Uses;
 use super::{Diagnostic, Session, cells, panics, underscore};
+use crate::host::notes::noted;
 
 pub(super) type Fallible<T> = Result<T, Box<rhai::EvalAltResult>>;
 
@@ -36,8 +37,9 @@ impl Session {
         let uses = Uses::of(&ast);
         let before = self.before(&uses, length);
         let functions = self.functions.clone();
-        self.functions.combine(ast.clone_functions_only());
-        let program = self.program(name, &ast);
+        let noted = noted(&ast, self.variables().map(|(name, _)| name));
+        self.functions.add(&ast, &noted);
+        let program = self.program(name, &noted);
         let (engine, scope) = (&self.engine, &mut self.scope);
         let start = scope.len();
         let mut once = || {

@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use rhai::{AST, Dynamic, Scope};
+use rhai::{Dynamic, Scope};
 
-use super::Session;
 use super::size;
 use super::uses::Uses;
+use super::{Functions, Session};
 use crate::diag::Result;
 use crate::host::Kept;
 use crate::numeric::Rng;
@@ -32,7 +32,7 @@ pub(super) struct Before {
     /// Values that may be others now.
     values: BTreeMap<String, Dynamic>,
     /// With the sources that they stand in.
-    functions: Option<(AST, BTreeMap<String, String>)>,
+    functions: Option<(Functions, BTreeMap<String, String>)>,
     pub random: (u64, Rng),
     /// What was behind handles, by name.
     pub states: Vec<(String, Kept)>,

@@ -200,6 +200,7 @@ impl Warning {
                 column: 1 + before[start..].chars().count(),
                 function: None,
                 text: code[start..].lines().next().unwrap_or("").to_string(),
+                values: Vec::new(),
             }],
         }
     }

@@ -118,6 +118,7 @@ impl<'a> Check<'a> {
             sources: &self.sources,
             scope: &self.session.scope,
             code: self.code,
+            values: Vec::new(),
         }
     }
 
@@ -131,6 +132,7 @@ impl<'a> Check<'a> {
             column: at.position().unwrap_or(end),
             function: None,
             text,
+            values: Vec::new(),
         };
         let problem = Diagnostic {
             problem: Problem::Syntax,

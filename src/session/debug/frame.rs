@@ -113,6 +113,7 @@ pub(super) fn evaluate(engine: &Engine, scope: &mut Scope, code: &Code) -> Resul
             sources: code.sources,
             scope: &copied(scope),
             code: code.text,
+            values: Vec::new(),
         };
         Error::new(words::explain(&error, &context).message)
     })

@@ -132,7 +132,7 @@ fn source(session: &Session, name: &str) -> Result<String> {
         };
     }
     session.function_source(name).ok_or_else(|| {
-        let known = session.functions.iter_functions().map(|f| f.name);
+        let known = session.functions().iter_functions().map(|f| f.name);
         Error::unknown("function", name, known)
     })
 }

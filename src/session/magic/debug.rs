@@ -45,7 +45,7 @@ fn autopsy(session: &mut Session) -> Result<Reply> {
         &session.host,
         &session.engine,
         &session.sources,
-        &session.functions,
+        &session.functions.plain,
         (&failure.problem, &body),
     )?;
     Ok(Reply::nothing())
@@ -57,7 +57,7 @@ impl Session {
         Debugger::new(
             self.host.clone(),
             self.sources.clone(),
-            self.functions.clone(),
+            self.functions.plain.clone(),
             stops,
         )
     }

@@ -13,8 +13,8 @@ fn errors_in_one_look() {
     bench.check(
         "outer(3)",
         "error: division by zero: 3 / 0\n  \
-         --> In [1]:3:5 in inner\n3 |   x / 0\n  |     ^\n  \
-         called from In [2]:1:15 in outer\n1 | fn outer(x) { inner(x) }\n  |               ^\n  \
+         --> In [1]:3:5 in inner\n3 |   x / 0\n  |     ^\n  | where x = 3\n  \
+         called from In [2]:1:15 in outer\n1 | fn outer(x) { inner(x) }\n  |               ^\n  | where x = 3\n  \
          called from In [3]:1:1\n1 | outer(3)\n  | ^",
     );
 }
