@@ -41,6 +41,7 @@ fn every_example_is_run_here() {
         "judge_remote.rhai",
         "logits.rhai",
         "own_reward.rhai",
+        "vscode",
     ];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let mut names: Vec<String> = std::fs::read_dir(folder)
@@ -49,6 +50,31 @@ fn every_example_is_run_here() {
         .collect();
     names.sort();
     assert_eq!(names, tested);
+}
+
+/// As VS Code reads it: every file is there, and the grammar knows every keyword.
+#[test]
+fn vscode() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/vscode");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let json = |name: &str| serde_json::from_str::<serde_json::Value>(&read(name)).unwrap();
+    let package = json("package.json");
+    let contributes = &package["contributes"];
+    json(
+        contributes["languages"][0]["configuration"]
+            .as_str()
+            .unwrap(),
+    );
+    read(package["main"].as_str().unwrap());
+    let path = contributes["grammars"][0]["path"].as_str().unwrap();
+    let rules = json(path)["repository"]["code"].to_string();
+    let words: Vec<&str> = rules.split(|c: char| !c.is_alphanumeric()).collect();
+    for keyword in rlaif_repl::session::lexer::keywords() {
+        // What is called is coloured as a function.
+        let called = ["Fn", "call", "curry", "type_of", "eval"].contains(keyword);
+        let known = called || keyword.starts_with("is_") || words.contains(keyword);
+        assert!(known, "{keyword}");
+    }
 }
 
 #[test]

@@ -5,8 +5,15 @@ use std::process::ExitCode;
 use crate::diag::Result;
 use crate::lsp;
 
+/// What an editor has to be told.
+const AFTER: &str = "An editor starts it: the command is `rlaif-repl lsp`, the language `rhai`, the files *.rhai. It \
+    tells problems while you type, also of scripts that import a text before it is saved, completes by types and \
+    options, helps at names and in calls, outlines a script and finds where its functions are defined. The README has \
+    the lines for Neovim, Helix, Emacs and VS Code.";
+
 /// Arguments of the command.
 #[derive(clap::Args)]
+#[command(after_help = AFTER)]
 pub(super) struct Args {
     /// Speak over the standard streams, as is always done; editors say it.
     #[arg(long, hide = true)]

@@ -28,9 +28,10 @@ pub(super) fn kernel_info() -> KernelInfoReply {
             version: VERSION.into(),
             mimetype: Some("text/x-rhai".into()),
             file_extension: Some(".rhai".into()),
-            // Editors and pygments know no rhai. Of what they know JavaScript is closest: a back-tick begins text
-            // with `${}` in it, and `#{` does not lead them astray.
-            pygments_lexer: Some("javascript".into()),
+            // Editors and pygments know no rhai. Of what editors know JavaScript is closest: only `fn`, `loop` and
+            // `until` stay plain, where Rust takes `#{` for an attribute and leads all that follows astray. To
+            // pygments' JavaScript each `#{` is an error, to its Rust only a back-tick.
+            pygments_lexer: Some("rust".into()),
             codemirror_mode: Some(CodeMirrorMode::Simple("javascript".into())),
             nbconvert_exporter: None,
         },

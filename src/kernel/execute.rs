@@ -35,7 +35,7 @@ impl Cells {
             page,
             ..
         } = match request.store_history && !request.silent {
-            true => self.session.submit(&request.code),
+            true => self.session.submit_numbered(&request.code),
             false => self.session.submit_aside(&request.code),
         };
         let shown = self.show(&outcome, number);

@@ -1,6 +1,7 @@
 //! The cells of this and earlier kernels, as clients ask for them: the last ones, a range, or those that match a
 //! pattern. A file keeps them, a line of JSON each: several kernels may add to it at once.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -33,8 +34,14 @@ struct Cell {
 impl Past {
     /// With the cells of earlier kernels, if there is a file for them.
     pub fn open(file: Option<PathBuf>) -> Self {
+        // Kernels that start at once take turns, so that each has a number of its own.
+        let turn = file.as_deref().map(opened).and_then(|opened| {
+            let opened = opened.ok()?;
+            opened.lock().ok().map(|()| opened)
+        });
         let mut cells = file.as_deref().map_or(Vec::new(), read);
         let session = 1 + cells.iter().map(|cell| cell.session).max().unwrap_or(0);
+        cells.retain(|cell| cell.number > 0);
         let surplus = cells.len().saturating_sub(KEPT);
         cells.drain(..surplus);
         if let Some(file) = file.as_deref().filter(|_| surplus > KEPT) {
@@ -42,6 +49,10 @@ impl Past {
             // Too long a history is no reason not to start.
             write_atomic(file, lines.as_bytes()).ok();
         }
+        if let Some((file, line)) = file.as_deref().zip(line(&Cell::start(session))) {
+            append(file, &line).ok();
+        }
+        drop(turn);
         Self {
             cells,
             session,
@@ -113,6 +124,16 @@ impl Past {
 }
 
 impl Cell {
+    /// No cell: its number says that the kernel has begun.
+    fn start(session: usize) -> Self {
+        Self {
+            session,
+            number: 0,
+            code: String::new(),
+            shown: String::new(),
+        }
+    }
+
     fn entry(&self, output: bool) -> HistoryEntry {
         let code = self.code.clone();
         match output {
@@ -142,14 +163,14 @@ fn line(cell: &Cell) -> Option<String> {
 }
 
 fn append(file: &Path, line: &str) -> std::io::Result<()> {
+    opened(file)?.write_all(line.as_bytes())
+}
+
+fn opened(file: &Path) -> std::io::Result<File> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let mut file = std::fs::File::options()
-        .create(true)
-        .append(true)
-        .open(file)?;
-    file.write_all(line.as_bytes())
+    File::options().create(true).append(true).open(file)
 }
 
 #[cfg(test)]
@@ -165,6 +186,8 @@ mod tests {
         first.add(1, "a\nb", "shown".into());
         append(&file, "no cell\n").unwrap();
         let mut second = open();
+        let third = open();
+        assert_eq!((first.session, second.session, third.session), (1, 2, 3));
         second.add(1, "c", String::new());
         let tail = HistoryRequest::Tail {
             n: 9,
@@ -185,7 +208,8 @@ mod tests {
         assert_eq!(open().cells.len(), KEPT);
         assert_eq!(
             std::fs::read_to_string(&file).unwrap().lines().count(),
-            KEPT
+            KEPT + 1,
+            "and that the kernel has begun"
         );
     }
 

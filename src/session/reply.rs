@@ -108,6 +108,16 @@ impl Session {
         }
     }
 
+    /// As [`Session::submit`], but a magic that runs no cell takes a number too: a notebook shows one at each.
+    pub fn submit_numbered(&mut self, input: &str) -> Reply {
+        let next = self.next_cell();
+        let reply = self.submit(input);
+        if self.next_cell() == next {
+            self.history.skip();
+        }
+        reply
+    }
+
     /// As [`Session::submit`], but a cell leaves neither number nor result behind.
     pub fn submit_aside(&mut self, input: &str) -> Reply {
         let next = self.next_cell();

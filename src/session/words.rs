@@ -218,6 +218,10 @@ fn function(signature: &str, context: &Context) -> Words {
         );
     }
     if context.sources.functions.contains_key(name) {
+        let name = match name.starts_with("anon$") {
+            true => "the closure",
+            false => name,
+        };
         return Words::new(
             format!(
                 "{name} takes another number of arguments than {}",

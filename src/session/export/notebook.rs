@@ -13,7 +13,7 @@ pub(in crate::session) fn notebook(cells: &[Cell]) -> Value {
         "cells": cells,
         "metadata": {
             "kernelspec": {
-                "display_name": "rlaif-repl",
+                "display_name": "RLAIF (Rhai)",
                 "language": "rhai",
                 "name": "rlaif-repl",
             },
@@ -23,7 +23,7 @@ pub(in crate::session) fn notebook(cells: &[Cell]) -> Value {
                 "file_extension": ".rhai",
                 "mimetype": "text/x-rhai",
                 "name": "rhai",
-                "pygments_lexer": "javascript",
+                "pygments_lexer": "rust",
             },
         },
         "nbformat": 4,
