@@ -134,6 +134,17 @@ impl Prompt {
         }
     }
 
+    /// Gives the window other columns; what is typed is written anew.
+    fn resize(&mut self, cols: u16) {
+        let before = self.written.len();
+        self.master.resize(PtySize { cols, ..SIZE }).unwrap();
+        let size = |n| NonZero::new(n).unwrap();
+        self.screen
+            .screen_mut()
+            .set_size(size(SIZE.rows), size(cols));
+        self.wait_for("the line", |prompt| prompt.written.len() > before);
+    }
+
     /// Waits until the program has left.
     fn leaves(mut self) -> (u32, tempfile::TempDir) {
         let code = self.child.wait().unwrap().exit_code();
@@ -220,11 +231,44 @@ fn arrows_recall_what_began_so() {
     prompt.enter(&format!("{UP}{UP}{UP}{UP}"), "Out[6]: 10");
 }
 
+/// An empty line ends what stands below `%%time`, as the prompt says; recalled, it runs at once.
+#[test]
+fn cells_of_magics_run_at_an_empty_line_and_as_recalled() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.enter("%%time\rlet a = 1;\ra + 40", "a + 40\nEnter runs the cell");
+    prompt.enter("", "Out[1]: 41");
+    prompt.wait("In [2]: ");
+    assert!(!prompt.text().contains("Enter runs"), "{}", prompt.text());
+    prompt.enter(UP, "Out[2]: 41");
+    prompt.wait("In [3]: ");
+    prompt.type_keys("\x12a + 4");
+    prompt.wait("`a + 4': ");
+    prompt.enter("", "Out[3]: 41");
+    // Typed again, it is not yet at its end.
+    prompt.wait("In [4]: ");
+    prompt.type_keys("%%time\rlet a = 1;\ra + 40\r- 1\r\r");
+    prompt.wait("Out[4]: 40");
+}
+
 #[test]
 fn alt_enter_opens_a_line() {
     let mut prompt = Prompt::open(&[]);
     prompt.type_keys("let a = 20;\x1b\r");
     prompt.enter("a + 1", "Out[1]: 21");
+}
+
+/// The line is written anew, whichever thread hears of it.
+#[test]
+fn a_window_may_change_while_a_line_is_typed() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.type_keys(&format!("\"{}last", "words and 长 ".repeat(10)));
+    prompt.wait("last");
+    prompt.resize(60);
+    prompt.type_keys(" end\".len()");
+    prompt.wait("end\".len()");
+    let text = prompt.text();
+    assert_eq!(text.matches("In [1]: ").count(), 1, "{text}");
+    prompt.enter("", "Out[1]: 128");
 }
 
 #[test]
@@ -388,6 +432,9 @@ fn a_cell_is_edited_and_runs() {
     let mut prompt = Prompt::open_in(home, &[("EDITOR", command.as_str()), ("VISUAL", "")]);
     prompt.enter("40 + 1", "Out[1]: 41");
     prompt.enter("%edit 1", "Out[2]: 42");
-    prompt.enter("%save cells.rhai", "In [3]: ");
-    prompt.enter("%load cells.rhai", "In [3]: 40 + 1;");
+    prompt.type_keys("1 + 40 + 1\x18\x05");
+    prompt.wait("In [3]: 1 + 41 + 1");
+    prompt.enter("", "Out[3]: 43");
+    prompt.enter("%save cells.rhai", "In [4]: ");
+    prompt.enter("%load cells.rhai", "In [4]: 40 + 1;");
 }

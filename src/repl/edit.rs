@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rustyline::completion::Completer;
 use rustyline::config::Configurer as _;
@@ -17,7 +17,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::Shared;
 use super::highlight::Painter;
-use super::keys::{self, INDENT, Recalled, is_complete};
+use super::keys::{self, INDENT, Left, Recalled, is_complete};
 use super::terminal::{Terminal, columns};
 use crate::diag::{Error, Result};
 use crate::session::{Candidate, Checker};
@@ -27,6 +27,8 @@ pub(super) struct Editor {
     editor: rustyline::Editor<Assistant, FileHistory>,
     file: Option<PathBuf>,
     recalled: Recalled,
+    /// A cell that is to be changed in the user's editor.
+    edited: Left<String>,
 }
 
 impl Editor {
@@ -38,7 +40,7 @@ impl Editor {
     ) -> Result<Self> {
         let failed = |error: ReadlineError| Error::new(format!("can't open the terminal: {error}"));
         let checker = Arc::new(Checker::new());
-        let pending = Arc::new(Mutex::new(None));
+        let (pending, edited) = (Left::default(), Left::default());
         let recalled = Recalled::default();
         let mut editor = rustyline::Editor::<Assistant, FileHistory>::new().map_err(failed)?;
         editor.set_completion_type(CompletionType::List);
@@ -60,7 +62,7 @@ impl Editor {
             left: Cell::new(false),
             empty: Cell::new(true),
         }));
-        keys::bind(&mut editor, &checker, &pending, &recalled);
+        keys::bind(&mut editor, &checker, (&pending, &edited), &recalled);
         if let Some(file) = &file {
             if let Some(folder) = file.parent() {
                 std::fs::create_dir_all(folder).ok();
@@ -73,6 +75,7 @@ impl Editor {
             editor,
             file,
             recalled,
+            edited,
         })
     }
 
@@ -83,6 +86,11 @@ impl Editor {
         let styled = format!("\x1b[32mIn [\x1b[1;32m{cell}\x1b[0;32m]:\x1b[0m ");
         self.editor
             .readline_with_initial(&(raw.as_str(), styled.as_str()), (text, ""))
+    }
+
+    /// The cell that the user wants to change in their editor.
+    pub(super) fn to_edit(&self) -> Option<String> {
+        keys::take(&self.edited)
     }
 
     /// Whether the line that was left last was empty.
@@ -112,7 +120,7 @@ struct Assistant {
     checker: Arc<Checker>,
     recalled: Recalled,
     /// A bracket that steps back one level.
-    closing: Arc<Mutex<Option<char>>>,
+    closing: Left<char>,
     painter: RefCell<Painter>,
     /// Whether the cursor has left the cell.
     left: Cell<bool>,
@@ -156,12 +164,7 @@ impl Completer for Assistant {
         at: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Choice>)> {
-        let closing = self
-            .closing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(bracket) = closing {
+        if let Some(bracket) = keys::take(&self.closing) {
             let close = Choice {
                 shown: String::new(),
                 text: bracket.into(),

@@ -16,13 +16,30 @@ use crate::session::{Checker, Completeness};
 /// Columns of one level of indentation.
 pub(super) const INDENT: usize = 4;
 
-/// Binds them; `closing` takes a bracket that steps back one level, for the completer.
+/// A text that a key leaves for whoever deals with it.
+pub(super) type Left<T> = Arc<Mutex<Option<T>>>;
+
+/// Takes what was left.
+pub(super) fn take<T>(left: &Left<T>) -> Option<T> {
+    left.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+fn leave<T>(left: &Left<T>, what: T) {
+    *left.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+}
+
+/// Binds them; `closing` takes a bracket that steps back one level, for the completer, `edited` a cell for the
+/// user's editor.
 pub(super) fn bind<H: Helper>(
     editor: &mut Editor<H, FileHistory>,
     checker: &Arc<Checker>,
-    closing: &Arc<Mutex<Option<char>>>,
+    (closing, edited): (&Left<char>, &Left<String>),
     recalled: &Recalled,
 ) {
+    let in_editor = || EventHandler::Conditional(Box::new(Edit(edited.clone())));
+    let keys = ['X', 'E'].map(|key| KeyEvent(KeyCode::Char(key), Modifiers::CTRL));
+    editor.bind_sequence(Event::KeySeq(keys.to_vec()), in_editor());
+    editor.bind_sequence(KeyEvent(KeyCode::F(2), Modifiers::NONE), in_editor());
     let mut bind = |code, modifiers, handler: Box<dyn ConditionalEventHandler>| {
         let handler = EventHandler::Conditional(handler);
         editor.bind_sequence(KeyEvent(code, modifiers), handler);
@@ -40,6 +57,8 @@ pub(super) fn bind<H: Helper>(
         let close = Box::new(Close { bracket, pending });
         bind(KeyCode::Char(bracket), Modifiers::NONE, close);
     }
+    let search = Box::new(Search(recalled.clone()));
+    bind(KeyCode::Char('R'), Modifiers::CTRL, search);
     let start = Arc::default();
     let (back, forward) = (Cmd::HistorySearchBackward, Cmd::HistorySearchForward);
     for (code, modifiers, search) in [
@@ -109,6 +128,26 @@ impl ConditionalEventHandler for Arrow {
     }
 }
 
+/// Ctrl-R: what it finds is recalled too.
+struct Search(Recalled);
+
+impl ConditionalEventHandler for Search {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext) -> Option<Cmd> {
+        self.0.walked.store(true, Ordering::Relaxed);
+        None
+    }
+}
+
+/// Ctrl-X Ctrl-E and F2: the cell goes to the user's editor, which no command of rustyline does.
+struct Edit(Left<String>);
+
+impl ConditionalEventHandler for Edit {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext) -> Option<Cmd> {
+        leave(&self.0, context.line().into());
+        Some(Cmd::Interrupt)
+    }
+}
+
 /// Alt-Enter: a new line, whether the cell is complete or not.
 struct NewLine;
 
@@ -150,7 +189,7 @@ pub(super) fn is_complete(checker: &Checker, text: &str) -> bool {
 /// the bracket goes to the completer, which does.
 struct Close {
     bracket: char,
-    pending: Arc<Mutex<Option<char>>>,
+    pending: Left<char>,
 }
 
 impl ConditionalEventHandler for Close {
@@ -167,7 +206,7 @@ impl ConditionalEventHandler for Close {
         if !blank || count != 1 {
             return None;
         }
-        *self.pending.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.bracket);
+        leave(&self.pending, self.bracket);
         Some(Cmd::Complete)
     }
 }

@@ -27,6 +27,7 @@ use rustyline::error::ReadlineError;
 pub use terminal::Terminal;
 
 use crate::diag::{Error, Result};
+use crate::host::Front as _;
 use crate::session::Session;
 use edit::Editor;
 
@@ -69,6 +70,9 @@ pub fn run(session: Session, terminal: &Terminal) -> Result<i32> {
                     Next::Go(next) => text = next,
                 }
             }
+            Err(ReadlineError::Interrupted) if let Some(cell) = editor.to_edit() => {
+                text = edited(terminal, cell);
+            }
             Err(ReadlineError::Interrupted) => {
                 idle_interrupts = if editor.was_empty() {
                     idle_interrupts + 1
@@ -83,6 +87,17 @@ pub fn run(session: Session, terminal: &Terminal) -> Result<i32> {
             Err(error) => {
                 return Err(Error::new(format!("can't read the terminal: {error}")));
             }
+        }
+    }
+}
+
+/// The cell as the user's editor leaves it.
+fn edited(terminal: &Terminal, cell: String) -> String {
+    match terminal.edit(&cell, "cell.rhai") {
+        Ok(text) => text.trim_end().into(),
+        Err(error) => {
+            terminal.message(&error.to_string());
+            cell
         }
     }
 }
