@@ -14,7 +14,7 @@ pub(super) fn byte(text: &str, at: Position) -> usize {
             None => return text.len(),
         }
     }
-    let line = text[start..].split(['\n', '\r']).next().unwrap_or("");
+    let line = text[start..].split('\n').next().unwrap_or("");
     let mut column = 0;
     for (offset, c) in line.char_indices() {
         if column >= at.character {
@@ -22,7 +22,11 @@ pub(super) fn byte(text: &str, at: Position) -> usize {
         }
         column += c.len_utf16() as u32;
     }
-    start + line.len()
+    // To some editors the `\r` before the end of a line is a letter.
+    match column == at.character {
+        true => start + line.len(),
+        false => start + line.trim_end_matches('\r').len(),
+    }
 }
 
 /// The text after an edit: of a range, or of all of it.
@@ -96,6 +100,8 @@ mod tests {
         check(0, 0, 0);
         check(1, 1, 4);
         check(1, 3, 8);
+        check(1, 4, 9);
+        check(1, 5, 10);
         check(1, 99, 9);
         check(2, 3, 14);
         check(9, 0, text.len());

@@ -7,7 +7,7 @@ use super::Session;
 use super::candidates::{Candidate, Thing};
 use super::chain::dots;
 use super::cursor::{InMap, OpenCall, open_bracket, open_call};
-use super::lexer::{Kind as Piece, lex};
+use super::lexer::{Kind as Piece, Token, lex};
 use super::matching::Fit;
 use super::outline::outline;
 use super::place::Source;
@@ -56,12 +56,14 @@ impl Session {
         }
         let string = last.filter(|token| token.open && token.kind == Piece::Text);
         let name = |kind| matches!(kind, Piece::Name | Piece::Keyword | Piece::Call);
+        // The text that goes on after `${..}` begins with none.
+        let quote = |string: Token| usize::from(text[string.start..].starts_with(['"', '`', '#']));
         let start = match (string, last) {
-            (Some(string), _) => string.start + 1,
+            (Some(string), _) => string.start + quote(string),
             (None, Some(token)) if name(token.kind) => token.start,
             _ => text.len(),
         };
-        let head = &text[..start - usize::from(string.is_some())];
+        let head = &text[..start - string.map_or(0, quote)];
         let (outline, tokens) = outline(head);
         let place = Place {
             page: Page {

@@ -1,6 +1,7 @@
 //! Completion, hints and inspection.
 
 use super::Bench;
+use crate::session::Source;
 
 /// What Tab offers at the `^` in the text: the labels.
 fn offers(bench: &Bench, marked: &str) -> Vec<String> {
@@ -332,4 +333,23 @@ fn names_are_told_about() {
     check("random", &["random() -> float", "Topic random"]);
     check("Stream", &["A reproducible random stream."]);
     check("randm", &["unknown name", "did you mean \"random\"?"]);
+}
+
+/// Wherever the cursor stands, there is an answer, which begins before it.
+#[test]
+fn every_cursor_is_answered() {
+    let bench = bench();
+    let text = "f(`a${list[0]}é${`b${1}`}\"`, \"é\\\"\", 'x'); r#\"raw\"#; #{\"a b\": `x`, c: |v| v.\n} /* é /* */ */\n\
+                import `m` as é; é::f(#{k: 1}, [`${\n}`])?.x ?? (); // 😀";
+    for (at, c) in text.char_indices() {
+        let source = |text| Source { file: None, text };
+        for whole in [&text[..at + c.len_utf8()], text] {
+            let at = at + c.len_utf8();
+            let start = bench.session.complete(whole, at).start;
+            assert!(start <= at && whole.is_char_boundary(start), "{at}");
+            bench.session.hover(source(whole), at);
+            bench.session.signature(source(whole), at);
+            bench.session.definition(source(whole), at);
+        }
+    }
 }
