@@ -100,6 +100,31 @@ fn silent_cells_and_those_without_history_take_no_number() {
 }
 
 #[test]
+fn magics_are_numbered_as_cells_are() {
+    let mut client = Client::start();
+    let codes = ["let x = 2;", "%who", "no_such", "%no_such", "%time x", "x"];
+    for (number, code) in (1..).zip(codes) {
+        assert_eq!(client.run(code).reply["execution_count"], number, "{code}");
+    }
+    let last = client.run("Out[6] + Out[5]");
+    assert_eq!(last.first("execute_result")["data"]["text/plain"], "4");
+    assert_eq!(last.reply["execution_count"], 7);
+}
+
+#[test]
+fn text_that_comes_fast_is_whole_and_in_order() {
+    let mut client = Client::start();
+    let answer = client.run("for i in 0..20_000 { print(i); }");
+    let streams = answer.shown.iter().filter(|(kind, _)| kind == "stream");
+    let texts: Vec<&str> = streams
+        .map(|(_, it)| it["text"].as_str().unwrap())
+        .collect();
+    let expected: String = (0..20_000).map(|i| format!("{i}\n")).collect();
+    assert!(texts.concat() == expected);
+    assert!(texts.len() < 200, "{}", texts.len());
+}
+
+#[test]
 fn failures_show_their_place_and_cancel_what_waits() {
     let mut client = Client::start();
     client.run("fn f(x) {\n    throw x\n}");
