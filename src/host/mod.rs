@@ -35,6 +35,7 @@ pub mod front;
 pub mod function;
 mod functions;
 pub mod help;
+pub mod json;
 pub mod kind;
 pub mod limits;
 mod nested;

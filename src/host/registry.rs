@@ -3,10 +3,11 @@
 use std::any::TypeId;
 use std::sync::Arc;
 
-use rhai::{Dynamic, Engine, FuncRegistration, Module, NativeCallContext};
+use rhai::{Array, Dynamic, Engine, EvalAltResult, FuncRegistration, Module, NativeCallContext};
 
 use super::call::dispatch;
 use super::context::Host;
+use super::error::to_rhai;
 use super::function::{Form, ScriptFn};
 use super::functions::TOPICS;
 use super::value::{Kept, ScriptValue};
@@ -32,12 +33,17 @@ pub struct TypeEntry {
     pub changes: bool,
     keep: fn(&Dynamic) -> Result<Option<Kept>>,
     digest: fn(&Dynamic) -> Option<String>,
+    data: fn(&Dynamic) -> Option<Dynamic>,
     bytes: fn(&Dynamic) -> usize,
     line: fn(&Dynamic) -> Option<String>,
     stats: fn(&Dynamic) -> Option<String>,
     show: fn(&Dynamic) -> Option<Display>,
     install: fn(&mut Engine),
+    parts: Option<Parts>,
 }
+
+/// What `for` goes through.
+type Parts = fn(Dynamic) -> Result<Array>;
 
 impl TypeEntry {
     pub fn of<T: ScriptValue>() -> Self {
@@ -51,6 +57,7 @@ impl TypeEntry {
                 None => Ok(None),
             },
             digest: |value| value.read_lock::<T>()?.digest(),
+            data: |value| value.read_lock::<T>()?.data(),
             bytes: |value| value.read_lock::<T>().map_or(0, |value| value.bytes()),
             line: |value| Some(value.read_lock::<T>()?.line()),
             stats: |value| value.read_lock::<T>()?.stats(),
@@ -61,6 +68,7 @@ impl TypeEntry {
                     .register_fn("to_string", |value: &mut T| value.line())
                     .register_fn("to_debug", |value: &mut T| value.line());
             },
+            parts: T::PARTS.map(|_| parts::<T> as Parts),
         }
     }
 }
@@ -141,6 +149,11 @@ impl Registry {
         (self.type_of(value)?.digest)(value)
     }
 
+    /// The content in arrays and maps of a value of one of our types that is data.
+    pub fn data(&self, value: &Dynamic) -> Option<Dynamic> {
+        (self.type_of(value)?.data)(value)
+    }
+
     /// Bytes of memory behind a handle of one of our types.
     pub fn bytes(&self, value: &Dynamic) -> usize {
         self.type_of(value).map_or(0, |entry| (entry.bytes)(value))
@@ -152,6 +165,11 @@ impl Registry {
             (entry.install)(engine);
         }
         let mut module = Module::new();
+        for entry in &self.types {
+            if let Some(parts) = entry.parts {
+                module.set_iter_result(entry.id, move |value| iterate(parts(value)));
+            }
+        }
         for function in &self.functions {
             for types in overloads(function) {
                 install(&mut module, function, host, &types);
@@ -166,6 +184,23 @@ impl Default for Registry {
         Self::new()
     }
 }
+
+fn parts<T: ScriptValue>(value: Dynamic) -> Result<Array> {
+    match (T::PARTS, value.read_lock::<T>()) {
+        (Some(parts), Some(value)) => parts(&value),
+        _ => Ok(Array::new()),
+    }
+}
+
+fn iterate(parts: Result<Array>) -> Box<dyn Iterator<Item = Item>> {
+    match parts {
+        Ok(parts) => Box::new(parts.into_iter().map(Ok)),
+        Err(error) => Box::new(std::iter::once(Err(to_rhai(error)))),
+    }
+}
+
+/// A value that `for` gives, or why there is none.
+type Item = std::result::Result<Dynamic, Box<EvalAltResult>>;
 
 /// The argument types under which a function is registered. Only receivers and operands are concrete:
 /// we check the rest ourselves, with better words, and let a float parameter take an int.

@@ -32,6 +32,8 @@ pub trait ScriptValue: Clone + Send + Sync + 'static {
 
     /// Whether its methods change what is behind the handle.
     const CHANGES: bool = false;
+    /// What `for` goes through, of types that have parts.
+    const PARTS: Option<fn(&Self) -> Result<Array>> = None;
 
     /// What is behind the handle as it is now, for going back to it.
     ///
@@ -39,6 +41,11 @@ pub trait ScriptValue: Clone + Send + Sync + 'static {
     /// It can't be copied.
     fn keep(&self) -> Result<Option<Kept>> {
         Ok(None)
+    }
+
+    /// Its content in arrays and maps, of types that are data.
+    fn data(&self) -> Option<Dynamic> {
+        None
     }
 
     /// A hash of its content, the same in every process; nothing if it has none.

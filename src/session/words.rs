@@ -65,6 +65,11 @@ pub(super) fn explain(error: &EvalAltResult, context: &Context) -> Words {
             format!("expected {}, got {}", rename(expected), rename(got)),
             None,
         ),
+        EvalAltResult::ErrorIndexingType(text, _) => not_indexed(text),
+        EvalAltResult::ErrorFor(_) => Words::new(
+            "for can't go through this",
+            Some("it goes through arrays, ranges, texts, tables and tensors; of maps through keys() and values()".into()),
+        ),
         EvalAltResult::ErrorArrayBounds(length, index, _) => Words::new(
             format!("index {index} is outside of the array's {length} elements"),
             None,
@@ -86,6 +91,13 @@ pub(super) fn of_error(error: &Error) -> String {
         .map(|context| format!("{context}: "))
         .collect();
     contexts + error.message()
+}
+
+/// "Table [i64]"
+fn not_indexed(text: &str) -> Words {
+    let (what, by) = text.split_once(" [").unwrap_or((text, "that"));
+    let (what, by) = (rename(what), rename(by.trim_end_matches(']')));
+    Words::new(format!("{what} can't be indexed with {by}"), None)
 }
 
 fn lower_first(text: &str) -> String {

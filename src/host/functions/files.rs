@@ -6,6 +6,7 @@ use rhai::Dynamic;
 
 use crate::diag::{Error, Result};
 use crate::files;
+use crate::host::json::to_json;
 use crate::host::{Call, Key, Kind, ScriptFn, Topic, function};
 
 pub(super) const TOPIC: Topic = Topic {
@@ -40,7 +41,7 @@ fn functions() -> Vec<ScriptFn> {
             .param(
                 "value",
                 Kind::Any,
-                "Numbers, strings, arrays, maps, () and their mixtures.",
+                "Numbers, strings, arrays, maps, (), tables, tensors and their mixtures.",
             )
             .options(&[Key::bool("pretty", false, "Spread over lines.")])
             .returns("string")
@@ -91,7 +92,7 @@ fn write_text(call: &mut Call) -> Result<()> {
 }
 
 fn json(call: &mut Call) -> Result<String> {
-    let value: Dynamic = call.get("value")?;
+    let value = to_json(call.host.registry(), &call.get::<Dynamic>("value")?)?;
     let text = match call.options.get("pretty")? {
         true => serde_json::to_string_pretty(&value),
         false => serde_json::to_string(&value),

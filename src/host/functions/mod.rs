@@ -25,6 +25,7 @@ mod runs;
 mod samples;
 mod sampling;
 mod students;
+mod tables;
 mod tensors;
 mod text;
 mod tracing;
@@ -33,7 +34,7 @@ mod verification;
 mod writing;
 
 /// Topics of functions that only compute.
-pub(super) const PURE: &[&str] = &["logits", "tensors", "text", "evaluation"];
+pub(super) const PURE: &[&str] = &["logits", "tensors", "tables", "text", "evaluation"];
 
 /// Every topic, in the order of the help.
 pub(super) const TOPICS: &[Topic] = &[
@@ -56,6 +57,7 @@ pub(super) const TOPICS: &[Topic] = &[
     evaluation::TOPIC,
     runs::TOPIC,
     making::TOPIC,
+    tables::TOPIC,
     text::TOPIC,
     plots::TOPIC,
     progress::TOPIC,

@@ -2,13 +2,15 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rhai::{Dynamic, Map};
+use rhai::{Dynamic, Identifier, Map};
 
-use crate::diag::{Context as _, Error, Result};
+use crate::diag::{Context as _, Result};
+use crate::fail;
 use crate::host::function::Entries;
+use crate::host::json::to_json;
 use crate::host::limits::RUNS;
 use crate::host::{
-    Call, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property,
+    Call, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, method, property, show,
 };
 use crate::runs::{Record, Run, free_folder};
 
@@ -59,7 +61,7 @@ fn functions() -> Vec<ScriptFn> {
             .entries(Entries { known: LOGGED, had })
             .example("let r = start_run(\"try\"); r.log(0, #{reward: 0.5}); read_text(r.folder + \"/metrics.jsonl\").contains(\"reward\")", "true")
             .run(|call| {
-                let metrics = numbers(&call.get::<Map>("metrics")?);
+                let metrics = numbers(&call.get::<Map>("metrics")?)?;
                 let step: usize = call.get("step")?;
                 call.receiver::<RunHandle>()?.lock().log(step, &metrics)
             }),
@@ -67,7 +69,7 @@ fn functions() -> Vec<ScriptFn> {
             .param("sample", Kind::Map, "What to note.")
             .example("let r = start_run(\"try\"); r.sample(#{prompt: \"a\", completion: \"b\"}); read_text(r.folder + \"/samples.jsonl\").contains(\"completion\")", "true")
             .run(|call| {
-                let sample = json(&call.get::<Dynamic>("sample")?)?;
+                let sample = to_json(call.host.registry(), &call.get::<Dynamic>("sample")?)?;
                 call.receiver::<RunHandle>()?.lock().sample(&sample)
             }),
         method::<RunHandle>("result", "Notes a result of the experiment.")
@@ -76,7 +78,7 @@ fn functions() -> Vec<ScriptFn> {
             .example("let r = start_run(\"try\"); r.result(\"kl\", 0.25); read_json(r.folder + \"/run.json\").results", "#{kl: 0.25}")
             .run(|call| {
                 let (name, value): (String, Dynamic) = (call.get("name")?, call.get("value")?);
-                let value = json(&value)?;
+                let value = to_json(call.host.registry(), &value)?;
                 let run = call.receiver::<RunHandle>()?;
                 run.lock().update(|record| {
                     record.results.insert(name, value);
@@ -105,7 +107,7 @@ fn start(call: &mut Call) -> Result<RunHandle> {
         .versions
         .insert("rlaif-repl".into(), env!("CARGO_PKG_VERSION").into());
     if let Some(arguments) = call.get::<Option<Dynamic>>("arguments")?
-        && let serde_json::Value::Object(map) = json(&arguments)?
+        && let serde_json::Value::Object(map) = to_json(host.registry(), &arguments)?
     {
         record.arguments = map;
     }
@@ -115,20 +117,20 @@ fn start(call: &mut Call) -> Result<RunHandle> {
     Ok(RunHandle(run))
 }
 
-/// The numbers of a map, by name.
-pub(super) fn numbers(map: &Map) -> Vec<(String, f64)> {
-    let number = |value: &Dynamic| {
-        value
+/// The numbers of a map, by name; () is no number, and left out.
+fn numbers(metrics: &Map) -> Result<Vec<(String, f64)>> {
+    let number = |(name, value): (&Identifier, &Dynamic)| {
+        let float = value
             .as_float()
-            .or_else(|_| value.as_int().map(|n| n as f64))
+            .or_else(|_| value.as_int().map(|n| n as f64));
+        match float {
+            Ok(float) => Ok((name.to_string(), float)),
+            Err(_) => {
+                let what = show::describe(value);
+                fail!("metric \"{name}\" must be a number, not {what}")
+            }
+        }
     };
-    map.iter()
-        .filter_map(|(name, value)| Some((name.to_string(), number(value).ok()?)))
-        .collect()
-}
-
-/// A value of a script as JSON.
-pub(super) fn json(value: &Dynamic) -> Result<serde_json::Value> {
-    serde_json::to_value(value)
-        .map_err(|error| Error::new(format!("can't be written as JSON: {error}")))
+    let told = metrics.iter().filter(|(_, value)| !value.is_unit());
+    told.map(number).collect()
 }

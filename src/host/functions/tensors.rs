@@ -65,6 +65,12 @@ impl Tensor {
         })
     }
 
+    /// Along the first side.
+    fn parts(&self) -> Result<rhai::Array> {
+        let length = self.array.shape().first().copied().unwrap_or(1);
+        (0..length as i64).map(|at| self.part(at)).collect()
+    }
+
     fn to_script(&self) -> Dynamic {
         let whole = !self.array.dtype().is_float();
         nested(self.array.shape(), &self.array.to_f64s(), whole)
@@ -86,6 +92,7 @@ impl Tensor {
 impl ScriptValue for Tensor {
     const NAME: &'static str = "Tensor";
     const SUMMARY: &'static str = "Numbers of a shape and a type.";
+    const PARTS: Option<fn(&Self) -> Result<rhai::Array>> = Some(Tensor::parts);
 
     fn line(&self) -> String {
         format!("Tensor({} {:?})", self.array.dtype(), self.array.shape())
@@ -100,6 +107,10 @@ impl ScriptValue for Tensor {
         let told = ScriptValue::stats(self).unwrap_or_default();
         let numbers = corners(self.array.shape(), &self.array.to_f64s(), 80);
         Display::Text(format!("{told}\n{numbers}"))
+    }
+
+    fn data(&self) -> Option<Dynamic> {
+        Some(self.to_script())
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use rhai::Map;
 use serde_json::Value;
 
-use super::super::runs::json;
 use super::{Judge, WORDING, wording};
 use crate::diag::Result;
 use crate::fail;
@@ -14,6 +13,7 @@ use crate::feedback::Wording;
 use crate::feedback::remote::{
     Cache, Pace, Parts, RemoteJudge, Request, Secret, Server, Usage, Watch,
 };
+use crate::host::json::to_json;
 use crate::host::{Call, Host, Key, Kind, ScriptFn, function, property};
 
 /// Where the servers of Ollama, LM Studio, vLLM, llama.cpp and mlx_lm listen unless told otherwise.
@@ -132,7 +132,7 @@ fn judge_remote(call: &mut Call) -> Result<Judge> {
 }
 
 fn request(call: &Call) -> Result<Request> {
-    let extra = match json(&call.options.get("extra")?)? {
+    let extra = match to_json(call.host.registry(), &call.options.get("extra")?)? {
         Value::Object(extra) => extra,
         _ => serde_json::Map::new(),
     };
