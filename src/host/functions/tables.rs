@@ -54,10 +54,6 @@ fn functions() -> Vec<ScriptFn> {
                 "╭──────┬───────╮\n│ name │ score │\n├──────┼───────┤\n│ a    │  1.50 │\n│ b    │ 10.00 │\n╰──────┴───────╯",
             )
             .run(table),
-        property::<Table>("len", "How many rows it has.")
-            .returns("int")
-            .example("table([[1, 2], [3, 4]]).len", "2")
-            .run(|call| Ok(call.receiver::<Table>()?.rows().len() as i64)),
         property::<Table>("columns", "The names of its columns.")
             .returns("array")
             .example("table([#{id: 1, name: \"a\"}]).columns", "[\"id\", \"name\"]")

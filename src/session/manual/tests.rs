@@ -71,7 +71,7 @@ fn an_entry_as_it_stands() {
     let expected = r#"<section class=entry id="json"><h3>json(value: any, #{..}) -&gt; string</h3>
 <p>A value as JSON text.</p>
 <table>
-<tr><td><code>value</code><td>any<td>Numbers, strings, arrays, maps, () and their mixtures.
+<tr><td><code>value</code><td>any<td>Numbers, strings, arrays, maps, (), tables, tensors and their mixtures.
 </table>
 <h4>Options</h4>
 <table>
@@ -108,7 +108,7 @@ fn json(value: ?) -> String;
 ///
 /// # Parameters
 ///
-/// - `value` (any): Numbers, strings, arrays, maps, () and their mixtures.
+/// - `value` (any): Numbers, strings, arrays, maps, (), tables, tensors and their mixtures.
 ///
 /// # Options
 ///
