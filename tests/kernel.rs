@@ -10,6 +10,7 @@ use jupyter_protocol::{
 use serde_json::json;
 
 use crate::cli::{program, run};
+use crate::judging::server::{Server, likely};
 use client::{Client, places};
 
 fn unknown(kind: &str, content: serde_json::Value) -> UnknownMessage {
@@ -228,6 +229,23 @@ fn long_work_updates_one_display() {
             .contains("2/2"),
         "{last:?}"
     );
+}
+
+#[test]
+fn parts_of_long_work_share_a_display() {
+    let server = Server::open(|_| likely(&[("Yes", 0.5), ("No", 0.5)]));
+    let code = format!(
+        "let j = judge_remote(\"{}\", #{{model: \"m\"}}); for a in [\"a\", \"b\", \"c\"] {{ \
+         j.score_all([#{{prompt: \"p\", completion: a}}, #{{prompt: \"q\", completion: a}}]); }}",
+        server.url
+    );
+    let answer = Client::start().run(&code);
+    assert_eq!(answer.reply["status"], "ok", "{answer:?}");
+    let opened = answer
+        .shown
+        .iter()
+        .filter(|(kind, _)| kind == "display_data");
+    assert_eq!(opened.count(), 1, "{answer:?}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use rhai::{Dynamic, EvalAltResult};
 use super::front::{Front, Nobody};
 use super::limits::{Alarm, Limits};
 use super::notes::Notes;
-use super::progress::Progress;
+use super::progress::{Progress, Update};
 use super::provenance::{OpenRuns, Provenance};
 use super::registry::Registry;
 use super::resolver::Modules;
@@ -208,9 +208,23 @@ impl Host {
 
     /// Starts a progress display of `total` steps (0: unknown); dropping it ends it.
     pub fn progress(&self, label: impl Into<String>, total: u64) -> Progress {
-        let id = self.0.progress.fetch_add(1, Ordering::Relaxed);
-        let (sink, clock) = (self.0.sink.clone(), self.0.clock.clone());
-        Progress::new(sink, clock, id, label.into(), total)
+        self.start(label.into(), total, false)
+    }
+
+    /// A progress display of work that comes again and again: nothing of it stays.
+    pub fn passing_progress(&self, label: impl Into<String>, total: u64) -> Progress {
+        self.start(label.into(), total, true)
+    }
+
+    fn start(&self, label: String, total: u64, passing: bool) -> Progress {
+        let update = Update {
+            id: self.0.progress.fetch_add(1, Ordering::Relaxed),
+            label,
+            total,
+            passing,
+            ..Update::default()
+        };
+        Progress::new(self.0.sink.clone(), self.0.clock.clone(), update)
     }
 
     /// An error once the user has interrupted; long work calls it between steps.

@@ -25,6 +25,8 @@ pub struct Update {
     /// What is being written, for those who can see it grow.
     pub text: String,
     pub finished: bool,
+    /// Work that comes again and again: once it is done, nothing of it need stay.
+    pub passing: bool,
 }
 
 /// A number that is watched.
@@ -138,19 +140,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(
-        sink: Arc<dyn Sink>,
-        clock: Arc<dyn Clock>,
-        id: u64,
-        label: String,
-        total: u64,
-    ) -> Self {
-        let update = Update {
-            id,
-            label,
-            total,
-            ..Update::default()
-        };
+    pub(super) fn new(sink: Arc<dyn Sink>, clock: Arc<dyn Clock>, update: Update) -> Self {
         sink.show(Event::Progress(update.clone()));
         Self {
             sink,

@@ -1,7 +1,7 @@
 //! What the session shows, as messages: printed text as a stream, tables and plots as displays, work under way as a
 //! display that is updated in place.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jupyter_protocol::{
@@ -29,8 +29,8 @@ struct Current {
     silent: bool,
     /// Whether printed text stands on an unfinished line.
     begun: bool,
-    /// Work whose display is open.
-    working: BTreeSet<u64>,
+    /// Work whose display is open, by its id; what comes again and again has one display, by its label.
+    working: BTreeMap<String, u64>,
 }
 
 impl Output {
@@ -114,10 +114,15 @@ impl Output {
 
     /// The first update of a piece of work opens its display.
     fn progress(&self, update: &Update) {
-        let id = format!("{}-{}", self.session, update.id);
         let data = media::progress(update);
-        let first = self.current().working.insert(update.id);
-        if first {
+        let key = match update.passing {
+            true => update.label.clone(),
+            false => update.id.to_string(),
+        };
+        let known = self.current().working.get(&key).copied();
+        let id = format!("{}-{}", self.session, known.unwrap_or(update.id));
+        if known.is_none() {
+            self.current().working.insert(key, update.id);
             let mut display = DisplayData::new(data);
             display.transient = Some(Transient {
                 display_id: Some(id),

@@ -267,7 +267,7 @@ impl Terminal {
             if let Some(bar) = work.bar {
                 bar.finish_and_clear();
             }
-            if self.live.is_none() || update.elapsed >= BRIEF {
+            if !update.passing && (self.live.is_none() || update.elapsed >= BRIEF) {
                 self.aside(|| eprintln!("{}", update.line()));
             }
         }

@@ -59,6 +59,7 @@ fn what_does_not_pass_is_told() {
         &["asked 4 times: URL/v1 answers 503: loading"],
     );
     check(|_| Given::Breaks, 4, &["asked 4 times"]);
+    check(|_| says(418, ""), 1, &["URL/v1 answers 418"]);
     check(
         |_| Given::Says(429, "retry-after: 3600", String::new()),
         1,
@@ -159,6 +160,8 @@ fn a_key_is_sent_and_not_told() {
         told.contains("bad header Bearer ***") && !told.contains("sk-"),
         "{told}"
     );
+    let (told, _) = error(|_| says(200, "<pre>Bearer sk-secret"), with_key);
+    assert!(told.contains("no JSON: <pre>Bearer ***"), "{told}");
     let (told, _) = error(|_| says(401, "wrong key sk-se*ret"), with_key);
     assert!(
         told.ends_with("URL/v1 refuses the key in JUDGE_KEY (401)"),

@@ -122,7 +122,11 @@ fn a_student_is_trained_by_a_remote_judge() {
         server.url
     );
     let (status, shown, error) = run(folder.path(), &[], &code);
-    assert_eq!(status, Some(0), "{error}");
+    assert_eq!(
+        (status, error.as_str()),
+        (Some(0), ""),
+        "no bars of parts stay"
+    );
     let lines: Vec<&str> = shown.lines().collect();
     assert!(lines[0].contains("not now"), "{shown}{error}");
     assert_eq!(lines[1..], ["true", "true", "true"], "{error}");

@@ -34,7 +34,7 @@ pub(super) enum Failure {
     Final(Error),
     /// It may go another time; how long the server asks to wait.
     Passing(Error, Option<Duration>),
-    /// Nobody listens there.
+    /// Nobody is there.
     Absent(Error),
 }
 
@@ -86,6 +86,11 @@ impl Server {
         let response = request.send(body).map_err(|error| self.unreached(error))?;
         let (status, wait) = (response.status().as_u16(), wait(&response));
         let text = text(response).map_err(|error| self.unreached(error))?;
+        let text = match &self.key {
+            // Some servers repeat what they were sent.
+            Some(key) => key.hide(&text),
+            None => text,
+        };
         match status {
             200..300 => Ok(text),
             _ => Err(self.refused(status, wait, &text, model)),
@@ -107,7 +112,11 @@ impl Server {
                 Failure::Absent(error.hint("start it, or give the address it listens at"))
             }
             ureq::Error::HostNotFound => {
-                Failure::Final(failed(format!("there is no host for {url}")))
+                Failure::Absent(failed(format!("nobody knows the host of {url}")))
+            }
+            // What the standard library says of a name that it can't look up.
+            ureq::Error::Io(error) if error.to_string().starts_with("failed to lookup") => {
+                Failure::Absent(failed(format!("nobody knows the host of {url}: {error}")))
             }
             ureq::Error::Io(error) => Failure::Passing(
                 failed(format!("the connection to {url} broke: {error}")),
@@ -124,11 +133,9 @@ impl Server {
     /// An answer that is none.
     fn refused(&self, status: u16, wait: Option<Duration>, body: &str, model: &str) -> Failure {
         let url = &self.base;
-        let words = self
-            .key
-            .as_ref()
-            .map_or_else(|| words(body), |key| key.hide(&words(body)));
-        let error = Error::new(format!("{url} answers {status}: {words}"));
+        let words = words(body);
+        let colon = if words.is_empty() { "" } else { ": " };
+        let error = Error::new(format!("{url} answers {status}{colon}{words}"));
         if words.to_lowercase().contains("logprobs") {
             let hint = "top_logprobs: 0 asks for labels alone; some servers take fewer than 20, or give them only when started so";
             return Failure::Final(error.hint(hint));
@@ -210,7 +217,7 @@ fn wait(response: &Response<Body>) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// What the server says is wrong, in one line.
+/// What the server says is wrong, in one line, if anything.
 fn words(body: &str) -> String {
     let json: Value = serde_json::from_str(body).unwrap_or_default();
     let places = ["/error/message", "/error", "/message", "/detail"];
@@ -218,10 +225,7 @@ fn words(body: &str) -> String {
         .iter()
         .find_map(|place| json.pointer(place)?.as_str());
     let line: Vec<&str> = said.unwrap_or(body).split_whitespace().collect();
-    match line.is_empty() {
-        true => "nothing more".to_owned(),
-        false => line.join(" ").chars().take(WORDS).collect(),
-    }
+    line.join(" ").chars().take(WORDS).collect()
 }
 
 #[cfg(test)]
@@ -260,6 +264,6 @@ mod tests {
         check(r#"{"error": "busy"}"#, "busy");
         check(r#"{"detail": "bad"}"#, "bad");
         check("<html>\n  Bad Gateway", "<html> Bad Gateway");
-        check("", "nothing more");
+        check("", "");
     }
 }

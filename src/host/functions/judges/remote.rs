@@ -161,7 +161,7 @@ fn cache(call: &Call, replay: bool) -> Result<Cache> {
 fn watch(host: &Host) -> Watch {
     let host = host.clone();
     Box::new(move |questions| {
-        let mut progress = host.progress("judge", questions as u64);
+        let mut progress = host.passing_progress("judge", questions as u64);
         Box::new(move |done| progress.set(done as u64, ""))
     })
 }
