@@ -1,7 +1,6 @@
 //! Keys that are typed while code runs: unseen, kept for the next prompt, and the terminal as it was after all.
 #![cfg(unix)]
 
-use std::process::Command;
 use std::time::Duration;
 
 use super::terminal::Prompt;
@@ -62,20 +61,38 @@ fn commands_and_questions_have_the_keyboard() {
     prompt.wait("Out[3]: 17");
 }
 
+/// Tells whether the terminal shows what is typed.
+const TELL: &str = "stty -a | tr -s ' ;' '\\n' | grep '^-*echo$'";
+
 #[test]
 fn ctrl_z_gives_the_terminal_back() {
-    let mut prompt = Prompt::open(&[]);
-    busy(&mut prompt, 1, 1.0);
+    let mut prompt = Prompt::open_before(&format!("{TELL}; fg; {TELL}; fg; {TELL}; echo end"));
+    busy(&mut prompt, 1, 0.5);
     waits_until_echo(&prompt, false);
     prompt.type_keys("\x1a");
-    waits_until_echo(&prompt, true);
-    let id = prompt.child.process_id().unwrap().to_string();
-    // It goes on, and its keys are unseen again.
-    let sent = Command::new("kill").args(["-CONT", &id]).status().unwrap();
-    assert!(sent.success());
+    prompt.wait("\necho\n");
     waits_until_echo(&prompt, false);
-    prompt.wait("In [2]: ");
-    prompt.enter("2 + 2", "Out[2]: 4");
+    prompt.type_keys("40 + 2\r");
+    prompt.wait("Out[2]: 42");
+    // At the prompt, too: what is typed afterwards is the editor's again.
+    prompt.type_keys("11 +\x1a");
+    prompt.wait("In [3]: 11 +echo\n");
+    prompt.wait("\nIn [3]: 11 +");
+    waits_until_echo(&prompt, false);
+    prompt.enter(" 22", "Out[3]: 33");
+    prompt.type_keys("\x04");
+    prompt.wait("\necho\nend");
+}
+
+/// Where no shell would take the program up again.
+#[test]
+fn ctrl_z_does_nothing_alone() {
+    let mut prompt = Prompt::open(&[]);
+    busy(&mut prompt, 1, 0.3);
+    prompt.type_keys("\x1a");
+    prompt.enter("5 + 6", "Out[2]: 11");
+    prompt.type_keys("\x1a");
+    prompt.enter("6 + 6", "Out[3]: 12");
 }
 
 #[test]
@@ -86,8 +103,7 @@ fn every_way_out_restores_the_terminal() {
         ("foo()\r\x04", false),
         ("print(\"begun\"); sleep(60)\r", true),
     ] {
-        let mut prompt =
-            Prompt::open_before("stty -a | tr -s ' ;' '\\n' | grep '^-*echo$'; echo end");
+        let mut prompt = Prompt::open_before(&format!("{TELL}; echo end"));
         prompt.type_keys(keys);
         if wait {
             prompt.wait("\nbegun");

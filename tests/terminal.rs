@@ -39,8 +39,8 @@ impl Prompt {
     /// The program, and then what a shell runs.
     pub fn open_before(then: &str) -> Self {
         let mut shell = CommandBuilder::new("sh");
-        // The shell itself is to outlive Ctrl-\.
-        shell.args(["-c", &format!("trap : QUIT; {PROGRAM}; {then}")]);
+        // Signals of the keyboard are the program's alone.
+        shell.args(["-c", &format!("set -m; {PROGRAM}; {then}")]);
         Self::start(tempfile::tempdir().unwrap(), shell, &[])
     }
 

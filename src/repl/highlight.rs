@@ -52,7 +52,8 @@ fn colour(kind: Kind, piece: &str) -> &'static str {
         Kind::Number => "36",
         Kind::Keyword if matches!(piece, "true" | "false" | "this") => "36",
         Kind::Keyword => "35",
-        Kind::Call => "34",
+        // Plain blue is too dark for dark backgrounds.
+        Kind::Call => "94",
         _ => "",
     }
 }

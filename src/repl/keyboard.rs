@@ -2,9 +2,9 @@
 //! wait for the next prompt. Ctrl-C and Ctrl-Z work as ever.
 
 #[cfg(not(unix))]
-pub(super) use nothing::{begin, lend, restore};
+pub(super) use nothing::{begin, lend, prepare, restore, suspend};
 #[cfg(unix)]
-pub(super) use posix::{begin, lend, restore};
+pub(super) use posix::{begin, lend, prepare, restore, suspend};
 
 /// Terminals whose keys are left as they are.
 #[cfg(not(unix))]
@@ -20,6 +20,10 @@ mod nothing {
     }
 
     pub fn restore() {}
+
+    pub fn suspend() {}
+
+    pub fn prepare() {}
 }
 
 #[cfg(unix)]
@@ -29,9 +33,11 @@ mod posix {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use nix::libc::{self, c_int, termios};
-    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
-    use nix::sys::termios::tcgetattr;
-    use nix::unistd::{getpgrp, tcgetpgrp};
+    use nix::sys::signal::{
+        SaFlags, SigAction, SigHandler, SigSet, Signal, kill, raise, sigaction,
+    };
+    use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
+    use nix::unistd::{Pid, getpgrp, tcgetpgrp};
 
     /// How the terminal was found, and how it is while code runs. A signal handler may read it.
     static MODES: OnceLock<Option<(termios, termios)>> = OnceLock::new();
@@ -59,6 +65,11 @@ mod posix {
     /// Keys are as the terminal had them, for a question or another program.
     pub fn lend() -> Keys {
         change(false)
+    }
+
+    /// Notes how the terminal is before anything changes it.
+    pub fn prepare() {
+        modes();
     }
 
     /// Before the program leaves in the middle of a run.
@@ -108,6 +119,10 @@ mod posix {
             (true, Signal::SIGTSTP) => SigHandler::Handler(stop),
             (true, _) => SigHandler::Handler(leave),
         };
+        act(signal, handler);
+    }
+
+    fn act(signal: Signal, handler: SigHandler) {
         let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
         // SAFETY: the handlers call nothing but what signal-safety(7) allows.
         let _ = unsafe { sigaction(signal, &action) };
@@ -115,7 +130,7 @@ mod posix {
 
     /// A program in the background may not touch the terminal: it would be stopped.
     fn set(quiet: bool) {
-        let Some(Some((found, quietly))) = MODES.get() else {
+        let Some((found, quietly)) = MODES.get().and_then(Option::as_ref) else {
             return;
         };
         let stdin = std::io::stdin();
@@ -126,13 +141,33 @@ mod posix {
         }
     }
 
-    /// Ctrl-Z: the shell gets the terminal as it was.
+    /// Ctrl-Z: the shell gets the terminal as it was. Where there is none nothing stops.
     extern "C" fn stop(_: c_int) {
         let error = nix::errno::Errno::last_raw();
         set(false);
-        let _ = raise(Signal::SIGSTOP);
+        act(Signal::SIGTSTP, SigHandler::SigDfl);
+        let _ = raise(Signal::SIGTSTP);
+        // It waits as long as this handler runs.
+        let _ = SigSet::from(Signal::SIGTSTP).thread_unblock();
+        handle(Signal::SIGTSTP, true);
         set(QUIET.load(Ordering::Relaxed));
         nix::errno::Errno::set_raw(error);
+    }
+
+    /// Ctrl-Z at the prompt, whose mode is there again afterwards. The editor's own would go on before the
+    /// program stops: another thread may get the signal.
+    pub fn suspend() {
+        let stdin = std::io::stdin();
+        let Ok(mode) = tcgetattr(&stdin) else {
+            return;
+        };
+        set(false);
+        // All that the shell started together, and then this program.
+        act(Signal::SIGTSTP, SigHandler::SigIgn);
+        let _ = kill(Pid::from_raw(0), Signal::SIGTSTP);
+        act(Signal::SIGTSTP, SigHandler::SigDfl);
+        let _ = raise(Signal::SIGTSTP);
+        let _ = tcsetattr(&stdin, SetArg::TCSADRAIN, &mode);
     }
 
     /// Ctrl-\ and aborts.

@@ -10,6 +10,7 @@ use rustyline::{
     KeyEvent, Modifiers, RepeatCount,
 };
 
+use super::keyboard;
 use crate::session::lexer::{depth, lex};
 use crate::session::{Checker, Completeness};
 
@@ -57,6 +58,7 @@ pub(super) fn bind<H: Helper>(
         let close = Box::new(Close { bracket, pending });
         bind(KeyCode::Char(bracket), Modifiers::NONE, close);
     }
+    bind(KeyCode::Char('Z'), Modifiers::CTRL, Box::new(Suspend));
     let search = Box::new(Search(recalled.clone()));
     bind(KeyCode::Char('R'), Modifiers::CTRL, search);
     let start = Arc::default();
@@ -135,6 +137,16 @@ impl ConditionalEventHandler for Search {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext) -> Option<Cmd> {
         self.0.walked.store(true, Ordering::Relaxed);
         None
+    }
+}
+
+/// Ctrl-Z: to the shell and back.
+struct Suspend;
+
+impl ConditionalEventHandler for Suspend {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext) -> Option<Cmd> {
+        keyboard::suspend();
+        Some(Cmd::Repaint)
     }
 }
 

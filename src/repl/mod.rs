@@ -54,6 +54,7 @@ pub fn run(session: Session, terminal: &Terminal) -> Result<i32> {
     if terminal.is_dumb() {
         return dumb::run(session, terminal);
     }
+    keyboard::prepare();
     let session: Shared = Rc::new(RefCell::new(session));
     let mut editor = Editor::new(session.clone(), terminal, edit_mode()?, history_file())?;
     let mut idle_interrupts = 0;

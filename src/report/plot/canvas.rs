@@ -40,6 +40,8 @@ impl Look {
 /// Letters of the title, and the distance of its lines.
 const TITLE: f64 = FONT * 1.25;
 const TITLE_LINE: f64 = 19.0;
+/// What is free without a title.
+const UNTITLED: f64 = 22.0;
 /// The most lines of a title.
 const TITLE_LINES: usize = 3;
 
@@ -114,7 +116,8 @@ impl Canvas {
         self.words(at, anchor, FONT, 0, text);
     }
 
-    /// Larger text on as many lines as it needs; gives the height of all but the first.
+    /// Larger text on as many lines as it needs; gives the height of all but the first, less than nothing if
+    /// there is none.
     pub fn title(&mut self, (x, y): (f64, f64), width: f64, text: &str) -> f64 {
         let columns = (width * FONT / TITLE / text_width("n")) as usize;
         let lines = wrapped(&harmless(text), columns, TITLE_LINES);
@@ -122,7 +125,10 @@ impl Canvas {
             let y = y + at as f64 * TITLE_LINE;
             self.words((x, y), Anchor::Middle, TITLE, 0, line);
         }
-        lines.len().saturating_sub(1) as f64 * TITLE_LINE
+        match lines.len() {
+            0 => -UNTITLED,
+            lines => (lines - 1) as f64 * TITLE_LINE,
+        }
     }
 
     /// What comes next stands lower, until [`Canvas::back`].
