@@ -36,14 +36,12 @@ pub fn build(host: &Host) -> Engine {
     engine
 }
 
-/// rhai's defaults differ between debug and release builds; ours don't.
+/// rhai's defaults differ between debug and release builds; ours don't. The sizes of values have no limit: with one
+/// the engine measures the whole of an array or map whenever it changes, so that loops that fill one are quadratic.
 fn limit(engine: &mut Engine, limits: &Limits) {
     engine.set_max_call_levels(128);
     engine.set_max_expr_depths(128, 64);
     engine.set_max_operations(limits.operations.unwrap_or(0));
-    engine.set_max_string_size(1 << 30);
-    engine.set_max_array_size(1 << 28);
-    engine.set_max_map_size(1 << 24);
     engine.set_max_modules(1024);
     engine.set_max_functions(10_000);
     engine.set_max_variables(100_000);

@@ -73,6 +73,13 @@ fn imports_live_on() {
     bench.check("m::four()", "44");
 }
 
+/// A limit on sizes would make the engine measure all of them at each push.
+#[test]
+fn large_values_grow_by_themselves() {
+    let fill = "let a = []; let m = #{}; for i in 0..200000 { a.push(i); m[`${i % 1000}`] = i; }";
+    Bench::new().check(&format!("{fill} a.len() + m.len()"), "201000");
+}
+
 /// Under a profile and beside a module that is known, code runs on an engine that tells its steps.
 #[test]
 fn a_module_runs_once() {
