@@ -56,7 +56,7 @@ fn commands_and_questions_have_the_keyboard() {
     prompt.enter("fig", "fig\nIn [1]: ");
     prompt.enter("lines", "Out[1]: [\"fig.fig\"]");
     prompt.enter("breakpoint(); print(\"on\"); sleep(0.5); 1", "(debug) ");
-    prompt.enter("c", "\non");
+    prompt.enter("1 + 1\rc", "\non");
     prompt.type_keys("17\r");
     prompt.wait("Out[3]: 17");
 }

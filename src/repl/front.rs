@@ -17,9 +17,17 @@ impl Front for Terminal {
         self.settle();
         let _keys = keyboard::lend();
         let failed = |error: ReadlineError| Error::new(format!("can't read the terminal: {error}"));
-        let mut editor = DefaultEditor::new().map_err(failed)?;
+        // It lives on: it holds what was typed ahead, and the answers that the arrows recall.
+        let mut asker = self.asker();
+        let editor = match &mut *asker {
+            Some(editor) => editor,
+            None => asker.insert(DefaultEditor::new().map_err(failed)?),
+        };
         match editor.readline(prompt) {
-            Ok(line) => Ok(Some(line)),
+            Ok(line) => {
+                editor.add_history_entry(&line).map_err(failed)?;
+                Ok(Some(line))
+            }
             Err(ReadlineError::Eof | ReadlineError::Interrupted) => Ok(None),
             Err(error) => Err(failed(error)),
         }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use rustyline::DefaultEditor;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::asking::{self, Answer};
@@ -34,6 +35,8 @@ pub struct Terminal {
     answer: OnceLock<Answer>,
     live: Option<MultiProgress>,
     typed: Mutex<String>,
+    /// Reads answers to questions.
+    asker: Mutex<Option<DefaultEditor>>,
     running: Mutex<BTreeMap<u64, Running>>,
     growing: Mutex<Line>,
 }
@@ -65,6 +68,7 @@ impl Terminal {
             answer: OnceLock::new(),
             live: (io::stderr().is_terminal() && !dumb).then(bars),
             typed: Mutex::default(),
+            asker: Mutex::default(),
             running: Mutex::default(),
             growing: Mutex::default(),
         }
@@ -233,6 +237,10 @@ impl Terminal {
             Some(live) => live.suspend(write),
             None => write(),
         }
+    }
+
+    pub(super) fn asker(&self) -> MutexGuard<'_, Option<DefaultEditor>> {
+        self.asker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn running(&self) -> MutexGuard<'_, BTreeMap<u64, Running>> {
