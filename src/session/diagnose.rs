@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use rhai::{EvalAltResult, Position, Scope};
 
 use super::Sources;
+use super::excerpt::excerpt;
 use super::values::Values;
 use super::words::{self, Words};
 use crate::diag::Error;
@@ -271,14 +272,10 @@ impl Diagnostic {
                 paint("34", arrow)
             );
             if !frame.text.is_empty() {
-                let caret = format!("{:>1$}", "^", frame.column.max(1));
+                let (line, at) = excerpt(&frame.text, frame.column);
+                let caret = format!("{}^", " ".repeat(at));
                 let bar = paint("34", "|");
-                let _ = write!(
-                    text,
-                    "\n{:>width$} {bar} {}",
-                    frame.line,
-                    frame.text.replace('\t', " ")
-                );
+                let _ = write!(text, "\n{:>width$} {bar} {line}", frame.line);
                 let _ = write!(text, "\n{:width$} {bar} {}", "", paint("1;31", &caret));
                 for line in where_lines(&frame.values) {
                     let _ = write!(text, "\n{:width$} {bar} {}", "", paint("36", &line));

@@ -11,6 +11,7 @@ mod debug;
 mod diagnose;
 mod digest;
 mod evaluate;
+mod excerpt;
 mod export;
 mod fork;
 mod history;
