@@ -31,14 +31,14 @@ mod verify;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::diag::{Error, Result};
+use crate::diag::{Error, Result, nearest};
 use crate::host::{Clock, Nobody, Provenance, Recorder, Setup};
 use crate::repl::{self, Terminal};
 use crate::session::{self, Session};
@@ -215,7 +215,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let task = match (cli.code, cli.script) {
         (Some(code), _) => Some(batch::Task::Code(code)),
         (None, Some(path)) if path.as_os_str() == "-" => Some(batch::Task::Input),
-        (None, Some(path)) => Some(batch::Task::File(path)),
+        (None, Some(path)) => {
+            not_a_command(&path)?;
+            Some(batch::Task::File(path))
+        }
         (None, None) if prompt => None,
         (None, None) => Some(batch::Task::Input),
     };
@@ -232,6 +235,20 @@ fn run(cli: Cli) -> Result<ExitCode> {
     }
     let code = repl::run(session, &terminal)?;
     Ok(ExitCode::from(code.clamp(0, 255) as u8))
+}
+
+/// Fails if there is no such script, and its name is nearly that of a command.
+fn not_a_command(script: &Path) -> Result<()> {
+    let cli = Cli::command();
+    let commands: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
+    let meant = script.to_str().and_then(|name| nearest(name, &commands));
+    match meant.filter(|_| !script.exists()) {
+        Some(meant) => Err(
+            Error::new(format!("there is no script {}", script.display()))
+                .hint(format!("did you mean the command {meant}?")),
+        ),
+        None => Ok(()),
+    }
 }
 
 /// The program's arguments, with `--` after the script, so that what follows is the script's own.

@@ -144,7 +144,7 @@ pub fn reference(registry: &Registry) -> String {
     text
 }
 
-pub(crate) use text::builtin as builtin_text;
+pub(crate) use text::{builtin as builtin_text, rows};
 
 #[cfg(test)]
 mod tests;

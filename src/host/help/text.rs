@@ -101,7 +101,7 @@ pub(super) fn found(found: &[Found]) -> String {
 }
 
 /// Sentences beside their signatures, or below those that are long.
-fn rows(rows: Vec<(String, &str)>) -> String {
+pub(crate) fn rows(rows: Vec<(String, &str)>) -> String {
     const WIDE: usize = 30;
     let lengths = rows.iter().map(|(signature, _)| signature.chars().count());
     let width = lengths.filter(|length| *length <= WIDE).max().unwrap_or(0);

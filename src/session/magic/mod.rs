@@ -14,7 +14,7 @@ mod shell;
 mod timing;
 
 use super::{Reply, Session};
-use crate::diag::{Error, Result};
+use crate::diag::{Error, Result, nearest};
 use crate::host::help;
 use input::{Call, Input};
 
@@ -128,7 +128,13 @@ pub const MAGICS: &[Magic] = &[
 /// The magic of that name.
 fn named(name: &str) -> Result<&'static Magic> {
     let found = MAGICS.iter().find(|magic| magic.name == name);
-    found.ok_or_else(|| Error::unknown("magic", name, MAGICS.iter().map(|magic| magic.name)))
+    found.ok_or_else(|| {
+        let names: Vec<&str> = MAGICS.iter().map(|magic| magic.name).collect();
+        match nearest(name, &names) {
+            Some(_) => Error::unknown("magic", name, names),
+            None => Error::new(format!("unknown magic \"{name}\"")).hint("%magics lists them"),
+        }
+    })
 }
 
 impl Session {
@@ -177,15 +183,19 @@ impl Session {
 }
 
 fn list(session: &mut Session, _: &Args) -> Result<Reply> {
-    let mut text = String::new();
-    for magic in MAGICS {
-        let usage = format!("%{} {}", magic.name, magic.args);
-        text += &format!("  {usage:<32} {}\n", magic.summary);
-    }
-    text += "  !command                         Runs a command of the system.\n";
-    text += "  let lines = !command             Keeps the lines that it writes.\n";
-    text += "  name?                            Tells about a name; name?? all of it; %name? about a magic.";
-    session.host.print(text);
+    let usage = |magic: &Magic| format!("%{} {}", magic.name, magic.args);
+    let magics = MAGICS.iter().map(|magic| (usage(magic), magic.summary));
+    let marks = [
+        ("!command", "Runs a command of the system."),
+        ("let lines = !command", "Keeps the lines that it writes."),
+        (
+            "name?",
+            "Tells about a name; name?? all of it; %name? about a magic.",
+        ),
+    ];
+    let marks = marks.map(|(usage, summary)| (usage.to_owned(), summary));
+    let text = help::rows(magics.chain(marks).collect());
+    session.host.print(text.trim_start_matches('\n'));
     Ok(Reply::nothing())
 }
 
