@@ -1,6 +1,6 @@
 //! Bytes and paths in the editor's terms: lines with UTF-16 columns, `file:` addresses.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use lsp_types::{Position, Range};
 
@@ -71,9 +71,16 @@ pub(super) fn path_of(uri: &str) -> Option<PathBuf> {
     Some(PathBuf::from(if drive { &path[1..] } else { &path }))
 }
 
-/// The `file:` address of a path.
+/// The `file:` address of a path, without `..`: to an editor each address is another file.
 pub(super) fn uri_of(path: &Path) -> String {
-    let path = path.to_string_lossy().replace('\\', "/");
+    let mut straight = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(straight.pop()),
+            part => straight.push(part),
+        }
+    }
+    let path = straight.to_string_lossy().replace('\\', "/");
     let slash = if path.starts_with('/') { "" } else { "/" };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~:".contains(&byte);
     let encoded: String = path
@@ -139,5 +146,6 @@ mod tests {
         check("/a/b.rhai", "file:///a/b.rhai");
         check("/a b/é%.rhai", "file:///a%20b/%C3%A9%25.rhai");
         assert_eq!(path_of("untitled:1"), None);
+        assert_eq!(uri_of(Path::new("/a/b/.././c.rhai")), "file:///a/c.rhai");
     }
 }
