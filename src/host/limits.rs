@@ -1,9 +1,9 @@
 //! What a script may do, and for how long.
 
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -69,34 +69,50 @@ fn real(path: &Path) -> Result<PathBuf> {
         .fold(there, |path, name| path.join(name)))
 }
 
-/// Interrupts an evaluation whose time is over, as if the user did.
-pub(crate) struct Alarm(Option<(Sender<()>, JoinHandle<bool>)>);
+/// Interrupts work whose time is over, as if the user did.
+pub(crate) struct Alarm {
+    late: Arc<AtomicBool>,
+    thread: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
+}
 
 impl Alarm {
     /// Sets `flag` when `time` has passed, if there is a limit.
     pub(super) fn set(time: Option<Duration>, flag: &Arc<AtomicBool>) -> Self {
+        let late = Arc::new(AtomicBool::new(false));
         let start = |time| {
             let (sender, ended) = channel::<()>();
-            let flag = flag.clone();
+            let (late, flag) = (late.clone(), flag.clone());
             let wait = move || {
-                let late = ended.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
-                if late {
-                    flag.store(true, Ordering::Relaxed);
+                if ended.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
+                    late.store(true, Ordering::SeqCst);
+                    flag.store(true, Ordering::SeqCst);
                 }
-                late
             };
             (sender, std::thread::spawn(wait))
         };
-        Self(time.map(start))
+        let thread = Mutex::new(time.map(start));
+        Self { late, thread }
     }
 
-    /// Ends it; tells whether the time was over.
-    pub(crate) fn rang(self) -> bool {
-        let Some((sender, thread)) = self.0 else {
-            return false;
-        };
-        drop(sender);
-        thread.join().unwrap_or(false)
+    /// Whether the time is over.
+    pub(crate) fn is_late(&self) -> bool {
+        self.late.load(Ordering::SeqCst)
+    }
+
+    /// Lets the work take all the time it wants.
+    pub(crate) fn cancel(&self) {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((sender, thread)) = thread.take() {
+            drop(sender);
+            // It only waits, so it can't have panicked.
+            thread.join().ok();
+        }
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.cancel();
     }
 }
 
@@ -138,13 +154,14 @@ mod tests {
     #[test]
     fn an_alarm_rings_once_its_time_is_over() {
         let flag = Arc::new(AtomicBool::new(false));
-        assert!(!Alarm::set(None, &flag).rang());
-        assert!(!Alarm::set(Some(Duration::from_secs(3600)), &flag).rang());
-        assert!(!flag.load(Ordering::Relaxed));
+        assert!(!Alarm::set(None, &flag).is_late());
+        let alarm = Alarm::set(Some(Duration::from_secs(3600)), &flag);
+        alarm.cancel();
+        assert!(!alarm.is_late() && !flag.load(Ordering::Relaxed));
         let alarm = Alarm::set(Some(Duration::ZERO), &flag);
         while !flag.load(Ordering::Relaxed) {
             std::thread::yield_now();
         }
-        assert!(alarm.rang());
+        assert!(alarm.is_late());
     }
 }

@@ -34,6 +34,7 @@ mod shape;
 mod size;
 mod slice;
 mod transcript;
+mod turn;
 mod underscore;
 mod undo;
 mod uses;
@@ -68,6 +69,7 @@ use fork::Fork;
 use history::History;
 use journal::{Entry, Stale};
 use transcript::Transcript;
+use turn::WeakTurn;
 use undo::Undo;
 use watch::{Watched, Watching};
 
@@ -98,6 +100,8 @@ pub struct Session {
     seed: u64,
     /// The last cell that failed.
     failure: Option<Failure>,
+    /// The line that is at work.
+    turn: WeakTurn,
     /// Scripts as an editor has them, before they are saved.
     unsaved: BTreeMap<PathBuf, String>,
 }
@@ -170,6 +174,7 @@ impl Session {
             transcript,
             seed,
             failure: None,
+            turn: WeakTurn::default(),
             unsaved: BTreeMap::new(),
         };
         session.reset();

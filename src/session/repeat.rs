@@ -20,7 +20,7 @@ impl Session {
         code: &str,
         work: impl FnOnce(&mut Once) -> Fallible<T>,
     ) -> Result<T, Box<Diagnostic>> {
-        let _alarm = self.host.begin();
+        let _turn = self.begin();
         self.sources.texts.insert(name.into(), code.into());
         let taken = |name: &str| self.scope.contains(name);
         let (code, words) = underscore::rename(code, taken);

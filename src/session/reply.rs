@@ -101,11 +101,15 @@ impl Reply {
 impl Session {
     /// Takes what the user typed: a cell, or a magic such as `%time f()`, `name?` and `!ls`.
     pub fn submit(&mut self, input: &str) -> Reply {
-        self.host.begin();
-        match self.dispatch(input) {
+        let turn = self.begin();
+        let mut reply = match self.dispatch(input) {
             Ok(reply) => reply,
             Err(error) => Reply::failed(Diagnostic::of_error(&error, &self.sources)),
+        };
+        if let Some(problem) = &mut reply.outcome.problem {
+            turn.explain(problem, self.host.limits());
         }
+        reply
     }
 
     /// As [`Session::submit`], but a magic that runs no cell takes a number too: a notebook shows one at each.

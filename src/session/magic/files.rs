@@ -90,6 +90,8 @@ fn words(line: &str) -> Result<Vec<String>> {
 
 fn repeat(session: &mut Session, path: &Path) -> Result<Reply> {
     let path = session.host.base().join(path);
+    // Each run has a time limit of its own; the time between them has none.
+    session.end_turn();
     loop {
         let saved = modified(&path)?;
         let outcome = session.run_file(&path)?;

@@ -1,6 +1,7 @@
 //! How evaluations fail.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::Bench;
 use crate::session::{Problem, silence_panics};
@@ -139,6 +140,46 @@ fn an_interrupt_stops_script_and_natives() {
     stopped_by("press(); sleep(1000)");
     stopped_by("try { press(); loop { } } catch { 1 }");
     stopped_by("let a = [3, 2, 1]; a.sort(|x, y| { press(); 1 })");
+}
+
+/// A bench whose lines may take so many milliseconds.
+fn limited(milliseconds: u64) -> Bench {
+    Bench::with(|setup| setup.limits.time = Some(Duration::from_millis(milliseconds)))
+}
+
+#[test]
+fn a_line_has_one_time_limit() {
+    let mut bench = limited(60);
+    std::fs::write(bench.folder.path().join("slow.rhai"), "sleep(100)").unwrap();
+    for line in [
+        "loop { }",
+        "!sleep 30",
+        "!!sleep 30",
+        "let lines = !sleep 30",
+        "%run slow.rhai",
+        "%time sleep(100)",
+        "%timeit sleep(100)",
+        "try { sleep(100) } catch { }",
+    ] {
+        let shown = bench.submits(line);
+        let expected = "stopped: the time limit of 60ms is over";
+        assert!(shown.contains(expected), "{line}: {shown}");
+        assert_eq!(bench.submits("1 + 1"), "2", "after {line}");
+    }
+}
+
+#[test]
+fn waiting_for_a_script_to_be_saved_has_no_time_limit() {
+    let mut bench = limited(40);
+    std::fs::write(bench.folder.path().join("quick.rhai"), "print(1)").unwrap();
+    let flag = bench.session.host().interrupt().clone();
+    let user = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        flag.store(true, Ordering::Relaxed);
+    });
+    let shown = bench.submits("%watch quick.rhai");
+    assert!(user.is_finished() && !shown.contains("stopped"), "{shown}");
+    user.join().unwrap();
 }
 
 #[test]
