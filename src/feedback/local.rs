@@ -11,6 +11,7 @@ use super::questions::{Questions, Wording, worth};
 use super::{Item, Judge, Pair, Verdict};
 use crate::diag::{Error, Result};
 use crate::fail;
+use crate::files::sha256;
 use crate::generate::Distribution;
 use crate::models::CoreMLModelWrapper;
 
@@ -18,6 +19,7 @@ use crate::models::CoreMLModelWrapper;
 pub struct LocalJudge {
     model: Arc<CoreMLModelWrapper>,
     questions: Questions,
+    wording: Wording,
     mass_min: f64,
     /// What each answer is worth, by the ids of the question: equal questions are asked once.
     cache: Mutex<BTreeMap<Vec<u32>, Option<f64>>>,
@@ -29,6 +31,7 @@ impl LocalJudge {
         model.convention()?;
         Ok(Self {
             questions: Questions::new(wording)?,
+            wording: wording.clone(),
             model,
             mass_min: wording.mass_min,
             cache: Mutex::default(),
@@ -126,6 +129,12 @@ struct Asked {
 impl Judge for LocalJudge {
     fn name(&self) -> String {
         format!("local judge {}", self.model.name())
+    }
+
+    fn content(&self) -> Option<String> {
+        let model = self.model.content().ok()?;
+        let wording = serde_json::to_string(&self.wording).ok()?;
+        Some(sha256(format!("{model} {wording}").as_bytes()))
     }
 
     fn score(&self, items: &[Item]) -> Result<Vec<Option<f64>>> {

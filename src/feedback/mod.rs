@@ -74,6 +74,11 @@ pub trait Judge: Send + Sync {
     /// Which of two answers is better, each pair seen in both orders.
     fn compare(&self, pairs: &[Pair]) -> Result<Vec<Verdict>>;
 
+    /// SHA-256 in hex of what decides on its verdicts; nothing where that is out of reach.
+    fn content(&self) -> Option<String> {
+        None
+    }
+
     /// What the user should know and has not been told.
     fn news(&self) -> Vec<String> {
         Vec::new()

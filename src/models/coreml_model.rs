@@ -15,9 +15,9 @@ use crate::diag::{Context, Error, Interrupt, Result};
 use crate::engine::Engine;
 use crate::engine::apple::AppleOptions;
 use crate::engine::portable::{Options, Passes, Portable, Precision};
-use crate::files;
+use crate::files::{self, sha256};
 use crate::generate::{Decoder, NextLogits, Rollout, Sampling, generate};
-use crate::package::{Bundle, Description};
+use crate::package::{self, Bundle, Description};
 use crate::tokenizer::Tokenizer;
 use crate::verify::RowLogits;
 
@@ -157,6 +157,22 @@ impl CoreMLModelWrapper {
             Error::new(format!("\"{}\" is made of several programs", self.name))
                 .hint("open the one that is meant by its own path")
         })
+    }
+
+    /// SHA-256 in hex of what decides on its answers: program, weights, function, tokenizer.
+    ///
+    /// # Errors
+    /// A weight can't be read.
+    pub fn content(&self) -> Result<String> {
+        let program = match &self.opened.bundle {
+            Some(bundle) => bundle.content()?,
+            None => package::digest(Path::new(&self.name))?,
+        };
+        let tokenizer = self.tokenizer.as_ref().map(|t| t.content()).transpose()?;
+        let tokenizer = tokenizer.unwrap_or_default();
+        let (engine, function) = (self.engine().name(), &self.function);
+        let parts = format!("{program} {function} {tokenizer} {engine}");
+        Ok(sha256(parts.as_bytes()))
     }
 
     /// The interface of the whole.

@@ -6,6 +6,7 @@ mod classes;
 mod compile;
 mod compiled;
 mod constant;
+mod content;
 mod coremldata;
 mod derive;
 mod describe;

@@ -1,6 +1,6 @@
 //! Evaluating code: as a cell, which leaves nothing behind when it fails, or as a script.
 
-use rhai::{AST, Dynamic};
+use rhai::{AST, Dynamic, OptimizationLevel, ParseError};
 
 use super::journal::Entry;
 use super::repeat::Fallible;
@@ -9,6 +9,7 @@ use super::undo::Before;
 use super::uses::Uses;
 use super::{Diagnostic, Failure, Outcome, Session, cells, panics, watch};
 use crate::diag::{Error, Result};
+use crate::host::Event;
 use crate::host::notes::noted;
 
 /// Code on its way through an evaluation.
@@ -143,11 +144,14 @@ impl Session {
 
     fn evaluate(&mut self, run: &mut Run, code: &str) -> Result<Dynamic, Box<Diagnostic>> {
         let name = run.name;
-        let compiled = self.engine.compile_with_scope(&self.scope, code);
-        let mut ast = match compiled {
-            Ok(ast) => ast,
-            Err(error) => return Err(self.diagnose(name, &error.into())),
-        };
+        let written = self
+            .parse(code)
+            .map_err(|error| self.diagnose(name, &error.into()))?;
+        if run.cell {
+            self.warn(run, &written);
+        }
+        let level = self.engine.optimization_level();
+        let mut ast = self.engine.optimize_ast(&self.scope, written, level);
         ast.set_source(name);
         let uses = Uses::of(&ast);
         let before = (self.before(&uses, run.length), uses);
@@ -164,6 +168,27 @@ impl Session {
         };
         self.keep_imports(name, &ast);
         Ok(value)
+    }
+
+    /// The code as it was written, nothing folded or left out.
+    fn parse(&mut self, code: &str) -> Result<AST, ParseError> {
+        let level = self.engine.optimization_level();
+        self.engine.set_optimization_level(OptimizationLevel::None);
+        let parsed = self.engine.compile_with_scope(&self.scope, code);
+        self.engine.set_optimization_level(level);
+        parsed
+    }
+
+    /// Tells what of a cell is hardly meant.
+    fn warn(&self, run: &Run, written: &AST) {
+        let warnings = match run.words.is_empty() {
+            true => self.warnings_of(run.name, run.code, written),
+            // Earlier results have other names in what was parsed.
+            false => self.warnings(run.name, run.code),
+        };
+        for warning in warnings {
+            self.host.send(Event::Note(warning.render(false)));
+        }
     }
 
     /// Makes the functions of some code known.

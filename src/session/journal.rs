@@ -24,6 +24,8 @@ pub(super) struct Entry {
     pub drew: bool,
     /// Whether it may have changed what is behind a handle.
     pub trained: bool,
+    /// The arguments of the script, if it may have read them.
+    pub args: Option<Vec<String>>,
 }
 
 impl Entry {
@@ -133,10 +135,13 @@ impl Session {
         for word in words {
             uses.reads.remove(&word.alias);
         }
+        let reads = |name: &&str| uses.reads.contains(*name) || uses.later.contains(*name);
+        let reads_args = ["param", "args"].iter().any(|name| reads(&name));
         Entry {
             cell,
             source: source.into(),
             code: code.into(),
+            args: reads_args.then(|| self.host.args()),
             uses,
             results: Vec::new(),
             drew: before.random != self.host.random_state(),
@@ -180,6 +185,7 @@ pub(in crate::session) mod tests {
             results: Vec::new(),
             drew: code.contains("random()"),
             trained: code.contains("train"),
+            args: None,
         };
         cells.iter().enumerate().map(entry).collect()
     }

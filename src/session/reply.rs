@@ -7,7 +7,6 @@ use rhai::Dynamic;
 use super::transcript::Output;
 use super::{Diagnostic, Session, lexer};
 use crate::diag::Result;
-use crate::host::Event;
 
 /// What came of an evaluation.
 #[derive(Debug)]
@@ -144,9 +143,6 @@ impl Session {
         let cell = self.history.begin(code);
         self.transcript.turn_to(Some(cell));
         let name = format!("In [{cell}]");
-        for warning in self.warnings(&name, code) {
-            self.host.send(Event::Note(warning.render(false)));
-        }
         let mut outcome = self.eval_as(&name, code, true);
         self.history.end(cell, &outcome.value);
         if lexer::ends_quietly(code) {

@@ -117,6 +117,27 @@ fn renamed(code: &str, at: usize, versions: &[(String, usize, usize)]) -> String
     text
 }
 
+/// The arguments that a script of some entries needs to run as they did.
+///
+/// # Errors
+/// They ran with different ones.
+pub(super) fn arguments<'a>(entries: &'a [Entry], slice: &[usize]) -> Result<&'a [String]> {
+    let mut read = slice.iter().filter_map(|at| {
+        let entry = &entries[*at];
+        Some((entry.source.as_str(), entry.args.as_deref()?))
+    });
+    let Some((source, args)) = read.next() else {
+        return Ok(&[]);
+    };
+    match read.find(|(_, other)| *other != args) {
+        Some((other, _)) => Err(Error::new(format!(
+            "{source} and {other} ran with different arguments, and a script has one set of them"
+        ))
+        .hint("run both with all of the arguments")),
+        None => Ok(args),
+    }
+}
+
 /// The script of some entries: each as it was typed, earlier results under names of their own.
 ///
 /// # Errors
@@ -269,6 +290,17 @@ mod tests {
             script(&entries, &[0, 1, 2, 3]).unwrap(),
             "fn r_1(x) { x }\nlet y = r_1(1);\nfn r(x) { 2 }\nlet z = [y, r(1)];\n"
         );
+    }
+
+    #[test]
+    fn a_script_has_one_set_of_arguments() {
+        let mut entries = journal(&["let a = 1", "let b = 2", "let c = 3"]);
+        let given = |word: &str| Some(vec![word.to_string()]);
+        (entries[0].args, entries[2].args) = (given("x"), given("y"));
+        assert_eq!(arguments(&entries, &[0, 1]).unwrap(), ["x"]);
+        assert_eq!(arguments(&entries, &[1]).unwrap(), [""; 0]);
+        let error = arguments(&entries, &[0, 1, 2]).unwrap_err().to_string();
+        assert!(error.contains("In [1] and In [3]"), "{error}");
     }
 
     #[test]

@@ -24,10 +24,15 @@ struct Warning {
 impl Session {
     /// What is hardly meant in the code `name`; nothing of code that does not compile.
     pub fn warnings(&self, name: &str, code: &str) -> Vec<Diagnostic> {
-        let Ok(ast) = super::check::parser().compile(code) else {
-            return Vec::new();
-        };
-        let mut found = self.unused(code, &ast);
+        match super::check::parser().compile(code) {
+            Ok(ast) => self.warnings_of(name, code, &ast),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// The same of code that is parsed already, and left as it was written.
+    pub(super) fn warnings_of(&self, name: &str, code: &str, ast: &AST) -> Vec<Diagnostic> {
+        let mut found = self.unused(code, ast);
         found.extend(self.hidden(code));
         found.sort_by_key(|warning| warning.at);
         found.dedup_by_key(|warning| warning.at);

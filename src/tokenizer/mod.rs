@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use crate::diag::{Error, Result};
 use crate::fail;
+use crate::files::sha256;
 use spelling::Spelling;
 
 /// A tokenizer with the ids of its special tokens.
@@ -65,6 +66,18 @@ impl Tokenizer {
             vocabulary: OnceLock::new(),
             inner,
         })
+    }
+
+    /// SHA-256 in hex of all that decides which ids a text gets.
+    ///
+    /// # Errors
+    /// The tokenizer can't be written.
+    pub fn content(&self) -> Result<String> {
+        let json = self.inner.to_string(false).map_err(foreign)?;
+        let template = self.chat_template.as_deref().unwrap_or("");
+        Ok(sha256(
+            format!("{json}{:?}{template}", self.ends).as_bytes(),
+        ))
     }
 
     /// The ids of `text`; names of special tokens in it become those tokens.

@@ -32,6 +32,10 @@ impl ScriptValue for Judge {
     fn line(&self) -> String {
         format!("Judge({:?})", self.0.name())
     }
+
+    fn digest(&self) -> Option<String> {
+        self.0.content()
+    }
 }
 
 /// What every judge is asked.

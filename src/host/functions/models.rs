@@ -41,6 +41,10 @@ impl ScriptValue for Model {
         format!("Model({:?}, {})", self.0.name(), self.0.engine().name())
     }
 
+    fn digest(&self) -> Option<String> {
+        self.0.content().ok()
+    }
+
     fn show(&self) -> Display {
         match card(&self.0) {
             Ok(table) => Display::Table(table),

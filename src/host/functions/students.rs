@@ -60,13 +60,14 @@ impl ScriptValue for Student {
     }
 
     fn digest(&self) -> Option<String> {
-        let arrays = self.lock().adapters().parameters().export().ok()?;
+        let student = self.lock();
+        let model = student.model().content().ok()?;
+        let arrays = student.adapters().parameters().export().ok()?;
         let one = |(name, array): &(String, Array)| {
             format!("{name} {:?} {}\n", array.shape(), sha256(array.bytes()))
         };
-        Some(sha256(
-            arrays.iter().map(one).collect::<String>().as_bytes(),
-        ))
+        let arrays: String = arrays.iter().map(one).collect();
+        Some(sha256(format!("{model}\n{arrays}").as_bytes()))
     }
 
     fn bytes(&self) -> usize {

@@ -4,6 +4,7 @@
 //! of a [`Block`], which sees the error while the variables are still there, and takes those that its line names.
 
 mod block;
+mod bodies;
 mod lines;
 mod rewrite;
 

@@ -1,14 +1,15 @@
 //! Puts our blocks into a syntax tree.
 
 use std::ops::{Range, RangeInclusive};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rhai::{
-    AST, ASTNode, CustomExpr, Dynamic, Engine, Expr, INT, ImmutableString, Module, Position,
-    ScriptFuncDef, Shared, Stmt, StmtBlock, Token,
+    AST, ASTNode, CustomExpr, Dynamic, Expr, INT, ImmutableString, Module, Position, ScriptFuncDef,
+    Shared, Stmt, StmtBlock,
 };
 
 use super::block::{Block, KEY, Part};
+use super::bodies::with_bodies;
 use super::lines::Lines;
 
 /// The tree with blocks that note their variables when they fail. It behaves as the other, and whoever walks it does
@@ -17,9 +18,15 @@ pub(crate) fn noted<'a>(ast: &AST, variables: impl Iterator<Item = &'a str>) -> 
     let top: &[Stmt] = ast.as_ref();
     let mut top = top.to_vec();
     Rewriter::of(&top, variables.map(Into::into)).statements(&mut top);
-    let mut functions = Module::new();
+    let (mut functions, mut bodies) = (Module::new(), Vec::new());
     for function in ast.iter_fn_def() {
-        functions.set_script_fn(rewritten(function));
+        match part(function) {
+            Some(part) => bodies.push((function.clone(), part)),
+            None => drop(functions.set_script_fn(function.clone())),
+        }
+    }
+    for function in with_bodies(bodies) {
+        functions.set_script_fn(function);
     }
     let mut ast_noted = AST::new(top, functions);
     if let Some(source) = ast.source() {
@@ -28,28 +35,18 @@ pub(crate) fn noted<'a>(ast: &AST, variables: impl Iterator<Item = &'a str>) -> 
     ast_noted
 }
 
-/// A function whose body is a block of ours.
-fn rewritten(function: &Shared<ScriptFuncDef>) -> Shared<ScriptFuncDef> {
+/// The body of a function as a block of ours; nothing if it is empty.
+fn part(function: &Shared<ScriptFuncDef>) -> Option<Part> {
     let mut body = body(function);
-    if body.is_empty() {
-        return function.clone();
-    }
     let mut rewriter = Rewriter::of(&body, function.params.iter().cloned());
     rewriter.statements(&mut body);
     let code = match <[Stmt; 1]>::try_from(body) {
         Ok([Stmt::Expr(expr)]) => *expr,
         Ok(body) => block_of(body),
+        Err(body) if body.is_empty() => return None,
         Err(body) => block_of(body),
     };
-    let part = rewriter.part(code, function.params.len());
-    match template(function, part) {
-        Some(template) => {
-            let mut rewritten = (**function).clone();
-            rewritten.body = template.body.clone();
-            rewritten.into()
-        }
-        None => function.clone(),
-    }
+    Some(rewriter.part(code, function.params.len()))
 }
 
 fn block_of(statements: impl IntoIterator<Item = Stmt>) -> Expr {
@@ -69,48 +66,6 @@ fn body(function: &Shared<ScriptFuncDef>) -> Vec<Stmt> {
         true
     });
     statements
-}
-
-/// A function at the place of another, with `part` for a body. The crate lets nobody make bodies, so it is parsed.
-fn template(function: &ScriptFuncDef, part: Part) -> Option<Shared<ScriptFuncDef>> {
-    const OPEN: &str = "fn f(){";
-    const BODY: &str = "body";
-    let mut text = String::new();
-    pad(&mut text, function.body.start_position(), OPEN.len() - 1);
-    text += OPEN;
-    text += BODY;
-    pad(&mut text, function.body.end_position(), 0);
-    text += "}";
-    let mut parser = Engine::new_raw();
-    #[allow(deprecated, reason = "the crate marks it so because it may change")]
-    parser.on_parse_token(|token, _, _| match token {
-        Token::Identifier(name) if *name == BODY => Token::Custom(Box::new(KEY.into())),
-        token => token,
-    });
-    let part = Mutex::new(Some(part));
-    let put = move |state: &mut Dynamic| {
-        let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = part.take().map_or(Dynamic::UNIT, Dynamic::from);
-    };
-    let parse = move |_: &[_], _: &str, state: &mut Dynamic| {
-        put(state);
-        Ok(None)
-    };
-    parser.register_custom_syntax_with_state_raw(KEY, parse, false, |_, _, _| Ok(Dynamic::UNIT));
-    let ast = parser.compile(text).ok()?;
-    ast.iter_fn_def().next().cloned()
-}
-
-/// Goes on to a place, less some columns.
-fn pad(text: &mut String, to: Position, less: usize) {
-    let Some(line) = to.line() else {
-        return;
-    };
-    let now = 1 + text.matches('\n').count();
-    text.extend(std::iter::repeat_n('\n', line.saturating_sub(now)));
-    let column = 1 + text.len() - text.rfind('\n').map_or(0, |at| at + 1);
-    let wanted = to.position().unwrap_or(1).saturating_sub(less);
-    text.extend(std::iter::repeat_n(' ', wanted.saturating_sub(column)));
 }
 
 /// Puts blocks into the statements of a function, or of the top level.

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::Bench;
+use crate::host::notes::noted;
 use crate::session::lexer::{depth, lex};
 use crate::session::{Checker, Source};
 
@@ -76,4 +77,38 @@ fn keys_in_a_long_buffer() {
         text: &text,
     };
     measure("hover", || bench.session.hover(source, text.len() / 2));
+}
+
+#[test]
+#[ignore = "it prints figures and checks nothing"]
+fn a_long_cell() {
+    let mut bench = Bench::new();
+    let text = long_script();
+    measure("parse", || bench.session.engine.compile(&text).is_ok());
+    let ast = bench.session.engine.compile(&text).unwrap();
+    measure("blocks that note", || noted(&ast, std::iter::empty()));
+    measure("warnings", || bench.session.warnings("x.rhai", &text).len());
+    measure("run", || bench.shows(&text));
+}
+
+#[test]
+#[ignore = "it prints figures and checks nothing"]
+fn loops_and_calls() {
+    let mut bench = Bench::new();
+    for code in [
+        "let x = 0; for i in 0..1000000 { x += i }",
+        "let x = 0; for i in 0..1000000 { let y = i * 2; x += y; }",
+        "fn f(x) { x + 1 } let x = 0; for i in 0..1000000 { x = f(x) }",
+        "fn fib(n) { if n < 2 { n } else { fib(n - 1) + fib(n - 2) } } fib(22)",
+        "let a = []; for i in 0..20000 { a.push(i) }",
+    ] {
+        let plain = bench.session.engine.compile(code).unwrap();
+        let noted = noted(&plain, std::iter::empty());
+        for (name, ast) in [("plain", plain), ("noted", noted)] {
+            let engine = &bench.session.engine;
+            let what = format!("{name}: {}", &code[..code.len().min(36)]);
+            measure(&what, || engine.eval_ast::<rhai::Dynamic>(&ast).unwrap());
+        }
+    }
+    bench.check("1", "1");
 }
