@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::Bundle;
 use crate::diag::{Context, Result};
+use crate::mil::{Data, Value, text};
 
 /// SHA-256 in hex of a file, or of a folder: the relative path, length and content of each file in it, in
 /// order of path. Neither the name of the bundle nor any time is part of it.
@@ -23,8 +25,36 @@ pub fn digest(path: &Path) -> Result<String> {
     } else {
         add(&mut hasher, path)?;
     }
+    Ok(hex(hasher))
+}
+
+impl Bundle {
+    /// SHA-256 in hex of the program and of every array in it, wherever that is kept: a bundle that was saved in
+    /// another form has the same.
+    ///
+    /// # Errors
+    /// A weight can't be read.
+    pub fn content(&self) -> Result<String> {
+        let program = self.program.try_map_values(&mut |_, _, value| {
+            Ok(match &value.data {
+                Data::Array(_) | Data::Blob { .. } => Value {
+                    ty: value.ty.clone(),
+                    data: Data::Blob {
+                        path: hex(Sha256::new_with_prefix(self.resolve(value)?.bytes())),
+                        offset: 0,
+                    },
+                },
+                _ => value.clone(),
+            })
+        })?;
+        let text = text::print(&program, text::Dialect::V1_3);
+        Ok(hex(Sha256::new_with_prefix(text)))
+    }
+}
+
+fn hex(hasher: Sha256) -> String {
     let bytes = hasher.finalize();
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Every file below `folder`, in order of path.

@@ -6,7 +6,6 @@ mod classes;
 mod compile;
 mod compiled;
 mod constant;
-mod content;
 mod coremldata;
 mod derive;
 mod describe;

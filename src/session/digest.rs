@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use rhai::{Array, Blob, Dynamic, FnPtr, ImmutableString, Map};
+use rhai::{AST, ASTNode, Array, Blob, Dynamic, FnPtr, ImmutableString, Map};
 
 use super::Session;
 use super::completeness::offset;
-use super::lexer::{Kind, significant};
+use super::lexer::{Kind, lex, significant};
 use crate::files::sha256;
 
 /// How deep values may stand in each other; a closure may capture what it stands in.
@@ -94,14 +94,36 @@ impl Session {
         if !pointer.is_anonymous() {
             return Some(compact(&self.function_source(name)?, false));
         }
-        let mut functions = self.functions.plain.iter_fn_def();
-        let function = functions.find(|function| function.name == name)?;
+        let mut alone = self.functions.plain.clone_functions_only();
+        alone.retain_functions(|_, _, known, _| known == name);
+        let params: Vec<String> = alone
+            .iter_fn_def()
+            .next()?
+            .params
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let source = self.sources.texts.get(self.sources.functions.get(name)?)?;
-        let start = offset(source, function.body.start_position());
-        let params: Vec<&str> = function.params.iter().map(|name| name.as_str()).collect();
-        let body = compact(&source[start..], true);
+        let body = compact(&source[body_of(&alone, source)?..], true);
         Some(format!("|{}| {body}", params.join(", ")))
     }
+}
+
+/// Where the body of a closure begins: behind the `|` before the first of its nodes.
+fn body_of(closure: &AST, source: &str) -> Option<usize> {
+    let mut first = source.len();
+    closure.walk(&mut |path: &[ASTNode]| {
+        let nodes = path.last().into_iter();
+        first = nodes.fold(first, |first, node| {
+            first.min(offset(source, node.position()))
+        });
+        true
+    });
+    let before = lex(&source[..first]);
+    let end = before
+        .iter()
+        .rfind(|token| source[token.start..token.end].ends_with('|'))?;
+    Some(end.end)
 }
 
 /// The tokens of a text, up to where its first expression ends if that is asked for.
@@ -156,6 +178,12 @@ mod tests {
             "[\"a\\\", \\\"b\"]",
             "|x| x",
             "|x| x + 1",
+            "|x| 1 + 1",
+            "|x| (x + 1) * 2",
+            "|x| (x + 2) * 2",
+            "|x| [x || true, 2]",
+            "|x| [x || true, 3]",
+            "|| 7",
             "let k = 1; |x| x + k",
             "let k = 2; |x| x + k",
             "|y| { y }",
@@ -180,8 +208,8 @@ mod tests {
         assert_eq!(of("[1].map(|x| x); |x| x + 1"), of("  |x|   x + 1 // more"));
         assert_eq!(
             of("let k = 2; let f = |x| x + k; f"),
-            of("let k = 2; |x| x + k;")
+            of("let k = 2; |x|  x + k")
         );
-        assert_eq!(of("let a = []; a.push(|| a); a"), None);
+        assert_eq!(of("let a = []; for i in 0..70 { a = [a] } a"), None);
     }
 }

@@ -135,8 +135,8 @@ impl Session {
         for word in words {
             uses.reads.remove(&word.alias);
         }
-        let reads = |name: &&str| uses.reads.contains(*name) || uses.later.contains(*name);
-        let reads_args = ["param", "args"].iter().any(|name| reads(&name));
+        let reads = |name: &str| uses.reads.contains(name) || uses.later.contains(name);
+        let reads_args = ["param", "args"].iter().any(|name| reads(name));
         Entry {
             cell,
             source: source.into(),
