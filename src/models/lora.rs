@@ -132,6 +132,18 @@ impl Adapters {
         &self.parameters
     }
 
+    /// Which weights change how: "21 weights, by LoRA of rank 4 and scale 2".
+    pub fn describe(&self) -> String {
+        let count = self.entries.len();
+        match self.entries.first().map(|entry| &entry.change) {
+            Some(Change::Lora { a, scale, .. }) => {
+                let rank = a.dims().first().copied().unwrap_or(0);
+                format!("{count} weights, by LoRA of rank {rank} and scale {scale}")
+            }
+            _ => format!("{count} weights themselves"),
+        }
+    }
+
     /// Names of the weights that change.
     pub fn weights(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| entry.weight.as_str())

@@ -85,6 +85,11 @@ impl GrpoTrainer {
         })
     }
 
+    /// How many prompts there are.
+    pub fn prompts(&self) -> usize {
+        self.prompts.len()
+    }
+
     pub fn options(&self) -> &GrpoOptions {
         &self.options
     }

@@ -68,6 +68,15 @@ impl SftTrainer {
         (self.order, self.epoch, self.steps) = (place.0.clone(), place.1, place.2);
     }
 
+    pub fn options(&self) -> &SftOptions {
+        &self.options
+    }
+
+    /// How many examples there are.
+    pub fn examples(&self) -> usize {
+        self.examples.len()
+    }
+
     pub fn steps(&self) -> usize {
         self.steps
     }

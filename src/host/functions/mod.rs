@@ -4,6 +4,7 @@ use super::registry::Topic;
 
 mod basics;
 mod bundles;
+mod cards;
 mod chat;
 mod compression;
 mod conversion;

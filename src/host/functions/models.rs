@@ -303,7 +303,7 @@ fn feature_line(feature: &Feature) -> String {
 }
 
 /// 1234567 as "1,234,567".
-fn grouped(n: usize) -> String {
+pub(super) fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let groups: Vec<&[u8]> = digits.as_bytes().rchunks(3).rev().collect();
     groups

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::{Dynamic, Map};
 
+use super::cards;
 use super::logits::Logits;
 use super::models::{GENERATE, Model, SAMPLE, tell};
 use super::samples::{PROMPTS, Prompts, from_rollouts, to_rollout};
@@ -20,7 +21,7 @@ use crate::models::{LoraOptions, StudentModel, Trainable};
 use crate::numeric::Array;
 use crate::optim::AdamWOptions;
 use crate::package::Storage;
-use crate::report::{Cell, Table};
+use crate::report::{Cell, Display, Table};
 use crate::tokenizer::Tokenizer;
 use crate::train::kl_to_reference;
 
@@ -84,6 +85,11 @@ impl ScriptValue for Student {
             parameters.len(),
             student.optimizer().steps()
         )
+    }
+
+    fn show(&self) -> Display {
+        let card = cards::of_student(&self.lock());
+        card.or(self.line())
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::{Dynamic, Map};
 
+use super::cards;
 use super::judges::{Judge, text_of};
 use super::metrics::METRICS;
 use super::models::tell;
@@ -21,6 +22,7 @@ use crate::host::{
 };
 use crate::objectives::{Grpo, Kl, Level, Reduction, Scale};
 use crate::optim::{Decay, Schedule};
+use crate::report::Display;
 use crate::tokenizer::Tokenizer;
 use crate::train::{
     Example, GrpoOptions, GrpoPlace, GrpoTrainer, Metrics, Sample, SftOptions, SftPlace, SftTrainer,
@@ -104,6 +106,24 @@ impl ScriptValue for Trainer {
             Method::Grpo(trainer, _) => ("GRPO", trainer.steps()),
         };
         format!("Trainer({name}, {steps} steps done)")
+    }
+
+    fn show(&self) -> Display {
+        let student = self.0.student.lock();
+        let card = match &*self.method() {
+            Method::Sft(trainer) => cards::of_sft(trainer, &student),
+            Method::Grpo(trainer, reward) => cards::of_grpo(trainer, &student, reward.name()),
+        };
+        card.or(self.line())
+    }
+}
+
+impl Reward {
+    fn name(&self) -> String {
+        match self {
+            Self::Judge(judge) => judge.line(),
+            Self::Function(_) => "a function".into(),
+        }
     }
 }
 
