@@ -391,9 +391,13 @@ impl Host {
         &self.0.notes
     }
 
-    /// Forgets what is left of the last evaluation: its interrupt, its exit, its unfinished work.
-    pub(crate) fn begin(&self) -> Alarm {
+    /// Forgets an interrupt that nothing heeded. A script's own statements don't: Ctrl-C between two of them counts.
+    pub(crate) fn forget_interrupt(&self) {
         self.0.interrupt.store(false, Ordering::Relaxed);
+    }
+
+    /// Forgets what is left of the last evaluation: its exit, its unfinished work.
+    pub(crate) fn begin(&self) -> Alarm {
         self.take_exit();
         self.take_unfinished();
         self.0.notes.take();

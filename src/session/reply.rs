@@ -100,6 +100,9 @@ impl Reply {
 impl Session {
     /// Takes what the user typed: a cell, or a magic such as `%time f()`, `name?` and `!ls`.
     pub fn submit(&mut self, input: &str) -> Reply {
+        if !self.at_work() {
+            self.host.forget_interrupt();
+        }
         let turn = self.begin();
         let mut reply = match self.dispatch(input) {
             Ok(reply) => reply,

@@ -32,6 +32,11 @@ impl Session {
         Turn(alarm)
     }
 
+    /// Whether a line is at work.
+    pub(super) fn at_work(&self) -> bool {
+        self.turn.strong_count() > 0
+    }
+
     /// What runs from now on is no longer part of the line.
     pub(super) fn end_turn(&mut self) {
         if let Some(alarm) = std::mem::take(&mut self.turn).upgrade() {
