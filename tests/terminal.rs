@@ -407,6 +407,27 @@ fn breakpoints_open_the_prompt_in_their_frame() {
 }
 
 #[test]
+fn a_breakpoint_sees_the_calls_that_led_to_it() {
+    let mut prompt = Prompt::open(&[]);
+    prompt.enter("fn low(x) { breakpoint(); x + 1 }", "In [2]: ");
+    prompt.enter(
+        "fn high(xs) { let k = 30; xs.map(|x| { let z = x * k; low(z) }) }",
+        "In [3]: ",
+    );
+    prompt.enter("let all = [7]; high(all)", "(debug) ");
+    prompt.enter("x", "210");
+    prompt.enter("up", "In [2]:1:55 in closure");
+    prompt.enter("z + k + 1", "241");
+    prompt.enter("u", "In [2]:1:30 in high");
+    prompt.enter("k * 11", "330");
+    prompt.enter("u", "In [3]:1:16");
+    prompt.enter("all[0] * 11", "77");
+    prompt.enter("u", "this is the outermost call");
+    prompt.enter("d", "In [2]:1:30 in high");
+    prompt.enter("c", "Out[3]: [211]");
+}
+
+#[test]
 fn the_last_error_is_looked_into() {
     let mut prompt = Prompt::open(&[]);
     prompt.enter("fn part(n) { let left = n - 3; 10 / left }", "In [2]: ");

@@ -4,8 +4,8 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use rhai::{
-    AST, ASTNode, CustomExpr, Dynamic, Expr, INT, ImmutableString, Module, Position, ScriptFuncDef,
-    Shared, Stmt, StmtBlock,
+    AST, ASTFlags, ASTNode, CustomExpr, Dynamic, Expr, INT, ImmutableString, Module, Position,
+    ScriptFuncDef, Shared, Stmt, StmtBlock,
 };
 
 use super::block::{Block, KEY, Part};
@@ -200,7 +200,8 @@ fn is_range(expr: &Expr) -> bool {
     }
 }
 
-/// Whether a block calls functions, or reads parts of values.
+/// Whether a block does what fails for other reasons than too large numbers: calls, divides, throws, reads parts of
+/// values.
 fn reaches_out(block: &StmtBlock) -> bool {
     let mut found = false;
     for statement in block.statements() {
@@ -209,7 +210,8 @@ fn reaches_out(block: &StmtBlock) -> bool {
                 Some(
                     ASTNode::Stmt(Stmt::FnCall(call, _))
                     | ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _)),
-                ) => call.op_token.is_none(),
+                ) => call.op_token.is_none() || matches!(call.name.as_str(), "/" | "%"),
+                Some(ASTNode::Stmt(Stmt::Return(_, flags, _))) => flags.contains(ASTFlags::BREAK),
                 Some(ASTNode::Expr(Expr::Index(..) | Expr::Dot(..) | Expr::Custom(..))) => true,
                 _ => false,
             };

@@ -62,7 +62,18 @@ fn calls_note_the_variables_of_their_lines() {
         "0:1 x=1 z=3",
     );
     check("fn f(x) { for x in 5..7 { 1 / (x - 5); } } f(1)", "0:1 x=5");
-    check("fn f(y) { for x in 5..7 { y / (x - 5); } } f(1)", "0:1 y=1");
+    check(
+        "fn f(y) { for x in 5..7 { y / (x - 5); } } f(1)",
+        "0:1 y=1 x=5",
+    );
+    check(
+        "fn f(y) { for x in 5..7 { if x > y { throw y; } } } f(5)",
+        "0:1 x=6 y=5",
+    );
+    check(
+        "fn f(y) { for x in 5..7 { y += x + 9223372036854775800; } } f(1)",
+        "0:1 y=9223372036854775806",
+    );
     // Loops.
     check(
         "fn f(xs) { for (x, i) in xs { xs[i + 1] } } f([5])",

@@ -36,7 +36,7 @@ pub(super) fn function(context: &EvalContext, sources: &Sources) -> Option<Strin
     Some(named(&frame.fn_name))
 }
 
-fn named(name: &str) -> String {
+pub(super) fn named(name: &str) -> String {
     match name.starts_with("anon$") {
         true => "closure".into(),
         false => name.into(),

@@ -10,8 +10,8 @@ pub(super) const DEBUG: Magic = code(
     "[code]",
     "Runs code step by step; without code, looks into the last error.",
     "After an error the cell runs once more from the state before it, and the prompt opens in the frame that\n\
-     failed: its variables, `up` and `down`, any expression. breakpoint() in a script opens the prompt there.\n\
-     At the prompt `h` lists the commands.",
+     failed: its variables, `up` and `down`, any expression. breakpoint() in a script opens the prompt there;\n\
+     up and down show the calls that led to it, as they were when they made the next one. `h` lists the commands.",
     debug,
 );
 
