@@ -276,7 +276,12 @@ impl Terminal {
                 bar.finish_and_clear();
             }
             if !update.passing && (self.live.is_none() || update.elapsed >= BRIEF) {
-                self.aside(|| eprintln!("{}", update.line()));
+                let line = update.line();
+                let lines = match self.live {
+                    Some(_) => report::wrapped(&line, columns(), usize::MAX).join("\n"),
+                    None => line,
+                };
+                self.aside(|| eprintln!("{lines}"));
             }
         }
     }

@@ -17,7 +17,7 @@ pub use number::{format_bytes, format_number};
 pub use numbers::{corners, stats_line};
 pub use plot::{Drawing, Heat, Histogram, Mark, Plot, Series};
 pub use table::{Align, Cell, Column, Table};
-pub use text::{bar, cut, harmless, pad, sparkline, visible, visible_bytes};
+pub use text::{bar, cut, harmless, pad, sparkline, visible, visible_bytes, wrapped};
 pub use tokens::{Shades, Tokens};
 
 /// What the reader's screen can show.
