@@ -61,6 +61,16 @@ fn commands_and_questions_have_the_keyboard() {
     prompt.wait("Out[3]: 17");
 }
 
+/// The shell dies at once, but it is `sleep` that keeps the line waiting.
+#[test]
+fn commands_end_with_their_time() {
+    let mut prompt = Prompt::open_with(&["--time-limit", "200ms"]);
+    prompt.enter("!sleep 600; echo on", "time limit of 200ms is over");
+    prompt.enter("6 * 7", "Out[1]: 42");
+    prompt.enter("let lines = !sleep 600; echo on", "is over");
+    prompt.enter("6 * 8", "Out[2]: 48");
+}
+
 /// Tells whether the terminal shows what is typed.
 const TELL: &str = "stty -a | tr -s ' ;' '\\n' | grep '^-*echo$'";
 

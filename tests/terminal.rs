@@ -36,6 +36,13 @@ impl Prompt {
         Self::open_in(tempfile::tempdir().unwrap(), env)
     }
 
+    /// The program with arguments.
+    pub fn open_with(args: &[&str]) -> Self {
+        let mut command = CommandBuilder::new(PROGRAM);
+        command.args(args);
+        Self::start(tempfile::tempdir().unwrap(), command, &[])
+    }
+
     /// The program, and then what a shell runs.
     pub fn open_before(then: &str) -> Self {
         let mut shell = CommandBuilder::new("sh");

@@ -37,6 +37,11 @@ impl Session {
         self.turn.strong_count() > 0
     }
 
+    /// Whether the time of the line that is at work is over.
+    pub(super) fn is_late(&self) -> bool {
+        self.turn.upgrade().is_some_and(|alarm| alarm.is_late())
+    }
+
     /// What runs from now on is no longer part of the line.
     pub(super) fn end_turn(&mut self) {
         if let Some(alarm) = std::mem::take(&mut self.turn).upgrade() {

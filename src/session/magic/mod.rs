@@ -7,6 +7,7 @@ mod cells;
 mod complete;
 mod debug;
 mod export;
+mod family;
 mod files;
 mod input;
 mod names;

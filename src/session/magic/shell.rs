@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rhai::Dynamic;
 
+use super::family;
 use crate::diag::{Context as _, Error, Result};
 use crate::host::{Event, Host};
 use crate::session::{Reply, Session};
@@ -26,7 +27,7 @@ pub(super) fn run(session: &Session, command: &str) -> Result<()> {
         if let Some(output) = outputs.1 {
             scope.spawn(|| copy(output, |text| host.send(Event::Write(text))));
         }
-        wait(host, &mut child)
+        wait(session, &mut child)
     })?;
     succeeded(status)
 }
@@ -46,7 +47,7 @@ pub(super) fn capture(session: &mut Session, name: Option<&str>, command: &str) 
         if let Some(output) = outputs.1 {
             scope.spawn(|| copy(output, |text| host.send(Event::Write(text))));
         }
-        wait(&host, &mut child)
+        wait(session, &mut child)
     })?;
     succeeded(status)?;
     let lines: Vec<Dynamic> = text.lines().map(|line| line.to_string().into()).collect();
@@ -89,14 +90,15 @@ fn start(host: &Host, command: &str, asks: bool) -> Result<Child> {
         .context("can't start the shell")
 }
 
-/// Waits for the end of the command, or ends it when the user interrupts.
-fn wait(host: &Host, child: &mut Child) -> Result<ExitStatus> {
+/// Waits for the end of the command, or ends it when the user interrupts or the time is over.
+fn wait(session: &Session, child: &mut Child) -> Result<ExitStatus> {
+    let host = &session.host;
     loop {
         if let Some(status) = child.try_wait().context("can't wait for the command")? {
             return Ok(status);
         }
         if let Err(interrupted) = host.check() {
-            end(child);
+            end(child, session.is_late());
             return Err(interrupted);
         }
         host.clock().wait(PAUSE);
@@ -109,12 +111,19 @@ fn at_terminal() -> bool {
     std::io::stdin().is_terminal()
 }
 
-fn end(child: &mut Child) {
-    // It may have ended by itself.
-    if cfg!(unix) && !at_terminal() {
-        let group = format!("-{}", child.id());
-        Command::new("kill")
-            .args(["-KILL", "--", &group])
+/// Ends the command and what it started; at a terminal, Ctrl-C has done so already, unless the time was over.
+fn end(child: &mut Child, late: bool) {
+    let doomed = match (at_terminal(), late) {
+        (true, true) => family::of(child.id()).into_iter().map(i64::from).collect(),
+        (true, false) => Vec::new(),
+        (false, _) => vec![-i64::from(child.id())],
+    };
+    if cfg!(unix) && !doomed.is_empty() {
+        let doomed: Vec<String> = doomed.iter().map(i64::to_string).collect();
+        // They may have ended by themselves.
+        Command::new("sh")
+            .args(["-c", &format!("kill -KILL {}", doomed.join(" "))])
+            .stderr(Stdio::null())
             .status()
             .ok();
     }
