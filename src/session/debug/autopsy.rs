@@ -13,6 +13,8 @@ use crate::session::diagnose::Frame;
 use crate::session::watch::{Command, Step, Watcher};
 use crate::session::{Diagnostic, Sources};
 
+const HELP: &str = "u, up and d, down change the frame; l, locals; w, where; q, quit; else: script";
+
 /// The variables of each frame, the innermost first, as far as they were seen.
 #[derive(Clone)]
 pub(in crate::session) struct Body(Arc<Mutex<Vec<Option<Scope<'static>>>>>);
@@ -76,10 +78,11 @@ pub(in crate::session) fn open(
         frame::place(sources, &frame.source, position, frame.function.clone())
     };
     host.print(format!("error: {}\n{}", problem.message, place(here)));
-    host.print("u, up and d, down change the frame; l, locals; w, where; q, quit; else: script");
+    host.print(HELP);
     while let Some(line) = host.front().ask("(error) ")? {
         match line.trim() {
             "" => {}
+            "h" | "help" | "?" => host.print(HELP),
             "q" | "quit" | "c" | "continue" => break,
             "u" | "up" if here + 1 < seen.len() => {
                 here += 1;

@@ -17,13 +17,14 @@ use callers::{Caller, Callers};
 
 pub(super) use autopsy::{Autopsy, Body, open};
 
-const HELP: &str = "\
+const HELP: &str = "  \
   n, next      the next line, over calls        s, step      the next line, into calls
   o, out       to the end of this function      c, continue  on, to the next breakpoint
   w, where     the calls that led here          l, locals    the variables here
   u, up        a caller's variables             d, down      back to the call it made
   b LINE       a breakpoint at that line        q, quit      stops the script
-  anything else is script: it sees and may change the variables here; an empty line repeats the last step";
+  anything else is script, which sees and may change the variables here; an empty line
+  repeats the last step";
 
 /// A prompt that opens where the script stops.
 pub(super) struct Debugger {
