@@ -85,6 +85,7 @@ fn ctrl_z_gives_the_terminal_back() {
     prompt.type_keys("40 + 2\r");
     prompt.wait("Out[2]: 42");
     // At the prompt, too: what is typed afterwards is the editor's again.
+    prompt.wait("In [3]: ");
     prompt.type_keys("11 +\x1a");
     prompt.wait("In [3]: 11 +echo\n");
     prompt.wait("\nIn [3]: 11 +");
