@@ -118,7 +118,9 @@ impl CoreMLModelWrapper {
                     .hint("save it first, then load the saved bundle"),
             );
         }
-        let opened = Opened::program(bundle, options).with_context(|| name)?;
+        let chosen = options.clone();
+        let open = move || Opened::program(bundle, &chosen);
+        let opened = options.interrupt.leave(open)?.with_context(|| name)?;
         Self::assemble(name.to_owned(), opened, tokenizer, options)
     }
 
