@@ -47,8 +47,9 @@ impl Interrupt {
     }
 
     /// The result of work that never looks at the flag. It has a thread of its own; once the flag is set the thread is
-    /// left to end by itself, for nothing.
+    /// left to end by itself, for nothing. Work that comes after the flag was set is not begun.
     pub fn leave<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        self.check()?;
         let (sender, result) = channel();
         let run = move || {
             // Nobody waits any more for work that was left.
@@ -83,6 +84,7 @@ mod tests {
             waits.recv().ok();
         });
         assert!(error.unwrap_err().is_interrupt());
+        assert!(interrupt.leave(|| ()).unwrap_err().is_interrupt());
         drop(goes_on);
         let panics = || Interrupt::default().leave(|| panic!("inside"));
         let told = std::panic::catch_unwind(panics).unwrap_err();
