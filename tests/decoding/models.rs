@@ -1,7 +1,11 @@
 //! The embedded models, and the reference models where they are.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use rlaif_repl::diag::Interrupt;
+use rlaif_repl::generate::NextLogits as _;
 use rlaif_repl::models::{CoreMLModelWrapper, Decoding, LoadOptions, embedded};
 
 use super::{EXACT, difference};
@@ -14,6 +18,22 @@ fn embedded_models() {
         assert!(worst < EXACT, "{name}: {worst:e}");
         assert_eq!(model.decoding(), Some(Decoding::Incremental));
     }
+}
+
+/// Ctrl-C while it is found out how a model decodes says nothing of the model.
+#[test]
+fn an_interrupt_is_no_finding() {
+    let flag = Arc::new(AtomicBool::new(false));
+    let options = LoadOptions {
+        interrupt: Interrupt::from(flag.clone()),
+        ..LoadOptions::default()
+    };
+    let model = embedded("student", &options).unwrap();
+    flag.store(true, Ordering::Relaxed);
+    assert!(model.decoder(24).err().unwrap().is_interrupt());
+    flag.store(false, Ordering::Relaxed);
+    assert!(model.decoder(24).unwrap().is_some());
+    assert_eq!(model.decoding(), Some(Decoding::Incremental));
 }
 
 /// Each folder with what its models' names contain, and the share of the steps that is tried.

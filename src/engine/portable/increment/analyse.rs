@@ -155,7 +155,10 @@ impl<'a> Analysis<'a> {
             return pass.ctx.step(step);
         };
         let outcome = self.follow(i, op.name, pass);
-        outcome.map_err(|e| Error::new(format!("{} at \"{}\" {e}", op.name, step.label)))
+        outcome.map_err(|error| match error.is_interrupt() {
+            true => error,
+            false => Error::new(format!("{} at \"{}\" {error}", op.name, step.label)),
+        })
     }
 
     fn follow(&mut self, i: usize, op: &'static str, pass: &mut Pass<'_, 'a>) -> Result<()> {
