@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rlaif_repl::diag::Interrupt;
 use rlaif_repl::generate::NextLogits as _;
@@ -20,20 +21,28 @@ fn embedded_models() {
     }
 }
 
-/// Ctrl-C while it is found out how a model decodes says nothing of the model.
+/// Ctrl-C while it is found out how a model decodes, at whatever moment, says nothing of the model.
 #[test]
 fn an_interrupt_is_no_finding() {
-    let flag = Arc::new(AtomicBool::new(false));
-    let options = LoadOptions {
-        interrupt: Interrupt::from(flag.clone()),
-        ..LoadOptions::default()
-    };
-    let model = embedded("student", &options).unwrap();
-    flag.store(true, Ordering::Relaxed);
-    assert!(model.decoder(24).err().unwrap().is_interrupt());
-    flag.store(false, Ordering::Relaxed);
-    assert!(model.decoder(24).unwrap().is_some());
-    assert_eq!(model.decoding(), Some(Decoding::Incremental));
+    for moment in 0..16 {
+        let flag = Arc::new(AtomicBool::new(false));
+        let options = LoadOptions {
+            interrupt: Interrupt::from(flag.clone()),
+            ..LoadOptions::default()
+        };
+        let model = embedded("student", &options).unwrap();
+        let press = flag.clone();
+        let pressed = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(moment));
+            press.store(true, Ordering::Relaxed);
+        });
+        if let Err(error) = model.decoder(24) {
+            assert!(error.is_interrupt(), "{error}");
+        }
+        pressed.join().unwrap();
+        flag.store(false, Ordering::Relaxed);
+        assert!(model.decoder(24).unwrap().is_some(), "{moment} ms");
+    }
 }
 
 /// Each folder with what its models' names contain, and the share of the steps that is tried.
