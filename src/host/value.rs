@@ -67,6 +67,12 @@ pub struct Kept {
     pub put_back: Box<dyn Fn() -> Result<()> + Send + Sync>,
 }
 
+/// The place that `at` means among `count`, negative counted from the end; nothing if there is none.
+pub(super) fn place(at: i64, count: usize) -> Option<usize> {
+    let place = if at < 0 { count as i64 + at } else { at };
+    usize::try_from(place).ok().filter(|place| *place < count)
+}
+
 /// Reads a script value as `Self`.
 pub trait FromScript: Sized {
     /// What is expected, for messages: `a string`.

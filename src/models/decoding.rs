@@ -9,7 +9,7 @@ use candle_core::{DType as Candle, Tensor};
 
 use super::conventions::Whole;
 use super::policy::Policy;
-use crate::diag::{Context, Kind, Result};
+use crate::diag::{Context, Result};
 use crate::engine::device::scoped;
 use crate::engine::portable::increment::{Increment, Session, Want};
 use crate::engine::portable::{Bound, Precision};
@@ -75,7 +75,7 @@ impl Policy {
         if self.increments.found().is_none() {
             let found = match self.probe() {
                 Ok(()) => Decoding::Incremental,
-                Err(error) if *error.kind() == Kind::Interrupted => return Err(error),
+                Err(error) if error.is_interrupt() => return Err(error),
                 Err(error) => Decoding::Recompute(error.to_string()),
             };
             let _ = self.increments.found.set(found);

@@ -10,6 +10,7 @@ use super::tensors::Tensor;
 use crate::diag::Result;
 use crate::fail;
 use crate::generate::Distribution;
+use crate::host::value::place;
 use crate::host::{Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, method, property};
 use crate::numeric::{Array, Stats};
 use crate::report::{Display, stats_line, visible_bytes};
@@ -75,8 +76,7 @@ impl Logits {
     /// The token that position `at` stands after, and the logits there; negative counts from the end.
     pub fn at(&self, at: i64) -> Result<(u32, Vec<f32>)> {
         let rows = self.0.values.nrows();
-        let index = if at < 0 { rows as i64 + at } else { at };
-        let Some(index) = usize::try_from(index).ok().filter(|index| *index < rows) else {
+        let Some(index) = place(at, rows) else {
             fail!("position {at} is out of range: there are {rows}")
         };
         let id = self.0.ids[self.0.ids.len() - rows + index];

@@ -5,6 +5,7 @@ use rhai::{Array, Dynamic, Map};
 use crate::diag::{Error, Result};
 use crate::fail;
 use crate::host::records::cell;
+use crate::host::value::place;
 use crate::host::{
     Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, index, method, property,
     show,
@@ -77,8 +78,7 @@ fn functions() -> Vec<ScriptFn> {
             .run(|call| {
                 let (table, at): (Table, i64) = (call.receiver::<Table>()?, call.get("at")?);
                 let count = table.rows().len();
-                let place = if at < 0 { count as i64 + at } else { at };
-                match usize::try_from(place).ok().filter(|place| *place < count) {
+                match place(at, count) {
                     Some(place) => Ok(row(&table, place)),
                     None => fail!("row {at} is out of range: the table has {count}"),
                 }

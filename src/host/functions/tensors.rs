@@ -10,6 +10,7 @@ use crate::diag::Result;
 use crate::engine::portable::Portable;
 use crate::fail;
 use crate::host::nested::{array, nested};
+use crate::host::value::place;
 use crate::host::{
     Call, Key, Kind, ScriptFn, ScriptValue, Topic, TypeEntry, function, index, method, property,
 };
@@ -52,8 +53,7 @@ impl Tensor {
         let Some((length, rest)) = self.array.shape().split_first() else {
             fail!("a tensor without sides has one number: to_array() gives it");
         };
-        let place = if at < 0 { *length as i64 + at } else { at };
-        let Some(place) = usize::try_from(place).ok().filter(|place| place < length) else {
+        let Some(place) = place(at, *length) else {
             fail!("place {at} is out of range: the first side has {length}");
         };
         let size = self.array.bytes().len() / length;
@@ -270,14 +270,14 @@ fn attention(call: &Call) -> Result<Vec<Array>> {
 
 fn attention_plot(call: &mut Call) -> Result<Plot> {
     let layers = attention(call)?;
-    let layer = place("layer", call.options.get("layer")?, layers.len())?;
+    let layer = place_of("layer", call.options.get("layer")?, layers.len())?;
     let weights = &layers[layer];
     let [heads, queries, keys] = *weights.shape() else {
         fail!("the model ran on several rows; attention_weights gives them all");
     };
     let numbers = weights.to_f64s();
     let head: Option<i64> = call.options.get("head")?;
-    let head = head.map(|head| place("head", head, heads)).transpose()?;
+    let head = head.map(|head| place_of("head", head, heads)).transpose()?;
     let value = |q: usize, k: usize| match head {
         Some(head) => numbers[(head * queries + q) * keys + k],
         None => {
@@ -301,9 +301,8 @@ fn attention_plot(call: &mut Call) -> Result<Plot> {
         .drawing(Drawing::Heat(heat.between(Some(0.0), Some(1.0))?)))
 }
 
-fn place(what: &str, at: i64, count: usize) -> Result<usize> {
-    let place = if at < 0 { count as i64 + at } else { at };
-    match usize::try_from(place).ok().filter(|place| *place < count) {
+fn place_of(what: &str, at: i64, count: usize) -> Result<usize> {
+    match place(at, count) {
         Some(place) => Ok(place),
         None => fail!("{what} {at} is out of range: there are {count}"),
     }
